@@ -1,0 +1,8 @@
+"""Genotypes come in and stay: import, open and read the store of one site."""
+
+from __future__ import annotations
+
+from genome_eu.cohort.convert import import_genotypes
+from genome_eu.cohort.store import CohortStore, open_store
+
+__all__ = ["CohortStore", "import_genotypes", "open_store"]

@@ -1,0 +1,267 @@
+"""Genotype files become a cohort store: VCF Zarr with packed rows and a table of people."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import inspect
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import zarr
+
+from genome_eu._version import __version__
+from genome_eu.cohort.genome import agree_on_build, check_build_name, check_positions
+from genome_eu.cohort.packing import FORMAT, GROUP, write_packed_group
+from genome_eu.cohort.plink import PlinkFileset, open_plink, plink_bed_path, plink_encoding_source
+from genome_eu.cohort.samples import Matched, match_samples, read_sample_table
+from genome_eu.cohort.store import CohortStore, open_store
+from genome_eu.cohort.vcf import explode_vcf, open_vcf, vcf_encoding_source
+from genome_eu.errors import BadInput, GenomeEuError, SourceError, UsageError
+
+_ZARR_MARKERS = (".zgroup", ".zmetadata", "zarr.json")
+_TARGET_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A checked source, before any of its genotypes is converted."""
+
+    path: Path
+    kind: str
+    sample_id: list[str]
+    contig_lengths: dict[str, int]
+    fileset: PlinkFileset | None = None
+
+
+def import_genotypes(
+    source: str | Path,
+    target: str | Path,
+    *,
+    samples: str | Path | None = None,
+    allow_unlisted: bool = False,
+    build: str | None = None,
+    overwrite: bool = False,
+    show_progress: bool = False,
+) -> CohortStore:
+    """Convert a VCF, BCF or PLINK fileset to a cohort store.
+
+    The store appears under its name only when it is complete; until then everything lies in a
+    hidden folder beside it, which is removed whatever goes wrong. Of a VCF, the fixed columns, GT
+    and DS are kept; other INFO and FORMAT fields are not.
+
+    Every (variant, ALT) pair becomes one packed row. A VCF variant without an ALT gives no row,
+    and is counted. A PLINK variant whose A1 is 0 gives a row whose ALT is ``.``, since it
+    has calls for an allele that only has no name.
+
+    Parameters
+    ----------
+    source : path
+        A VCF compressed by bgzip or a BCF, with its .tbi or .csi index; or the .bed file or the
+        prefix of a PLINK 1 fileset, whose people are called by IID, or FID_IID where IIDs repeat.
+    target : path
+        The store to make, by custom ``NAME.vcz``.
+    samples : path, optional
+        Table of people, tab-separated or Parquet, with a column ``sample_id``; the others are kept
+        as traits, covariates and groups. Without a column ``sex``, that of a .fam file is used.
+    allow_unlisted : bool
+        Without it, people that only one of genotypes and table has are an error. With it, people
+        of the genotypes that the table does not list are left out: nothing of theirs is written to
+        the store. People of the table without genotypes are ignored.
+    build : {"GRCh37", "GRCh38"}, optional
+        Reference build; if not given, told from the contig lengths of a VCF header.
+    overwrite : bool
+        Replace an existing store, when the new one is complete.
+    show_progress : bool
+        Show progress bars on stderr.
+
+    Returns
+    -------
+    store : CohortStore
+        The new store, open.
+
+    Raises
+    ------
+    SourceError
+        If the genotypes cannot be read as they are, or are not of the build given.
+    SampleError
+        If ids are repeated or do not match, or the table is not valid.
+    BadInput
+        If the target exists or cannot be written.
+    UsageError
+        If `build` is not the name of a build.
+    """
+    source, target = Path(source), Path(target)
+    check_build_name(build)
+    _check_target(target, overwrite)
+    table = None if samples is None else read_sample_table(samples)
+    table_name = "" if samples is None else Path(samples).name
+    with _one_line_errors(source, target):
+        checked = _open_source(source, show_progress)
+        build = agree_on_build(source.name, build, checked.contig_lengths)
+        matched = match_samples(
+            target.name, checked.sample_id, table, table_name, allow_unlisted=allow_unlisted
+        )
+        with _partial_folder(target) as partial:
+            complete = _convert(checked, matched, build, partial, show_progress)
+            # A damaged write is found here, while there is still nothing under the final name.
+            open_store(complete)
+            _move_into_place(complete, target, partial)
+    return open_store(target)
+
+
+def _open_source(source: Path, show_progress: bool) -> _Source:
+    if source.is_dir():
+        raise SourceError(
+            f"{source} is a folder; give the VCF, BCF or PLINK file that the genotypes came from."
+        )
+    for suffix, advice in (
+        (".bgen", "plink2 --bgen FILE ref-first --make-bed"),
+        (".pgen", "plink2 --pfile PREFIX --make-bed"),
+    ):
+        if source.suffix == suffix:
+            raise SourceError(f"{source}: {suffix} files are not read; convert with `{advice}`.")
+    bed = plink_bed_path(source)
+    if bed is not None:
+        fileset = open_plink(bed)
+        return _Source(bed, "plink", fileset.sample_id, {}, fileset)
+    if not source.is_file():
+        raise SourceError(f"{source}: no such file.")
+    header = open_vcf(source, show_progress)
+    return _Source(source, "vcf", header.sample_id, header.contig_lengths)
+
+
+def _convert(
+    source: _Source, matched: Matched, build: str, partial: Path, show_progress: bool
+) -> Path:
+    """Make the complete store inside `partial`, and return its path."""
+    complete = partial / "store"
+    table = matched.table
+    if source.fileset is not None:
+        table = _with_fam_sex(table, source.fileset, matched)
+        encoding = plink_encoding_source(source.fileset, source.sample_id, matched.keep)
+    else:
+        exploded = partial / "exploded"
+        explode_vcf(source.path, exploded, show_progress)
+        encoding = vcf_encoding_source(exploded, matched.keep)
+    _encode(encoding, complete, show_progress)
+    shutil.rmtree(partial / "exploded", ignore_errors=True)
+
+    import tqdm
+
+    root = zarr.open_group(str(complete), mode="r+")
+    with tqdm.tqdm(
+        total=encoding.num_records, desc="    Pack", unit="vars", disable=not show_progress
+    ) as bar:
+        facts, ends = write_packed_group(root, table, source=str(source.path), progress=bar.update)
+    check_positions(source.path.name, build, ends.items())
+    root[GROUP].attrs.update(
+        {
+            "format": FORMAT,
+            **facts,
+            "build": build,
+            "source": {"kind": source.kind, "name": source.path.name},
+            "people_left_out": matched.left_out,
+            "table_people_without_genotypes": matched.without_genotypes,
+            "software": {
+                "genome_eu": __version__,
+                **{name: _version(name) for name in ("bio2zarr", "zarr", "numcodecs")},
+            },
+        }
+    )
+    # Some versions of bio2zarr consolidate and some do not; without it, opening warns.
+    zarr.consolidate_metadata(str(complete))
+    return complete
+
+
+def _encode(source: Any, path: Path, show_progress: bool) -> None:
+    from bio2zarr import vcz
+
+    # Only newer versions can be told; older ones write format 2 unless the environment differs.
+    accepted = inspect.signature(vcz.VcfZarrWriter).parameters
+    both_stacks = {"zarr_format": 2} if "zarr_format" in accepted else {}
+    writer = vcz.VcfZarrWriter(type(source), path, **both_stacks)
+    writer.init(source, target_num_partitions=1, schema=source.generate_schema())
+    # Zero workers: spawned ones would import the caller's script again.
+    writer.encode_all_partitions(worker_processes=0, show_progress=show_progress)
+    writer.finalise(show_progress)
+    writer.create_index()
+
+
+def _with_fam_sex(table: pd.DataFrame, fileset: PlinkFileset, matched: Matched) -> pd.DataFrame:
+    sex = fileset.sex[matched.keep]
+    if "sex" in table.columns or (sex == "unknown").all():
+        return table
+    table = table.copy()
+    table.insert(0, "sex", sex)
+    return table
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.name:
+        raise UsageError(f"{target} is no name for a store; give one such as fi.vcz.")
+    if not target.parent.is_dir():
+        raise BadInput(f"{target.parent}: no such folder for the store {target.name}; make it.")
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise BadInput(f"{target} exists already; choose another name, or pass --overwrite.")
+    if target.is_symlink() or not any((target / name).is_file() for name in _ZARR_MARKERS):
+        raise BadInput(f"{target} exists and is not a store, so it is not overwritten; move it.")
+
+
+@contextlib.contextmanager
+def _partial_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside the target, on the same disk, that does not outlive this."""
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _move_into_place(complete: Path, target: Path, partial: Path) -> None:
+    replaced = partial / "replaced"
+    if target.exists():
+        os.rename(target, replaced)
+    try:
+        os.rename(complete, target)
+    except BaseException:
+        if replaced.exists():
+            os.rename(replaced, target)
+        raise
+
+
+@contextlib.contextmanager
+def _one_line_errors(source: Path, target: Path) -> Iterator[None]:
+    """Whatever the readers raise becomes one line that names the file."""
+    try:
+        yield
+    except GenomeEuError:
+        raise
+    except MemoryError:
+        raise
+    except PermissionError as error:
+        raise BadInput(f"{error.filename or target}: {error.strerror}.") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _TARGET_ERRORS:
+            raise BadInput(
+                f"{target} cannot be written: {error.strerror}; free some space or choose "
+                "another disk."
+            ) from error
+        reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
+        raise SourceError(f"{source} cannot be converted: {reason}.") from error
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

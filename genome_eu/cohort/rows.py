@@ -1,0 +1,102 @@
+"""Rows: one for each (variant, ALT allele) of a VCF Zarr store, and what they are called."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genome_eu.cohort.genome import AUTOSOMES, contig_name
+
+_KEY = ["contig", "position", "ref", "alt"]
+
+
+def count_alts(variant_allele: NDArray) -> NDArray:
+    """ALT alleles of each variant, from an (variants, alleles) array padded with empty strings."""
+    return (np.asarray(variant_allele)[:, 1:] != "").sum(axis=1).astype(np.int64)
+
+
+def row_map(n_alts: NDArray, first_variant: int = 0) -> tuple[NDArray, NDArray]:
+    """Variant (int32) and allele number (int16, from 1) of each row, variant-major."""
+    n_alts = np.asarray(n_alts)
+    variant = np.repeat(np.arange(n_alts.size), n_alts)
+    first_row = np.repeat(np.cumsum(n_alts) - n_alts, n_alts)
+    allele = np.arange(variant.size) - first_row + 1
+    return (variant + first_variant).astype(np.int32), allele.astype(np.int16)
+
+
+def row_table(
+    root: Any, variants: slice, row_variant: NDArray, row_allele: NDArray
+) -> pd.DataFrame:
+    """Names of rows whose variants lie in a slice of the store.
+
+    Parameters
+    ----------
+    root : zarr.Group
+    variants : slice
+        The variants to read.
+    row_variant : int32 array, shape (rows,)
+        Variant of each row, counted from the start of the store.
+    row_allele : int16 array, shape (rows,)
+        Its allele, from 1.
+
+    Returns
+    -------
+    rows : DataFrame
+        Columns contig, position (int64), id, ref, alt and autosomal (bool).
+    """
+    local = np.asarray(row_variant, dtype=np.int64) - (variants.start or 0)
+    contig_ids = np.array([contig_name(str(one)) for one in root["contig_id"][:]], dtype=object)
+    contig = contig_ids[np.asarray(root["variant_contig"][variants])[local]]
+    alleles = np.asarray(root["variant_allele"][variants]).astype(object)
+    ids = np.asarray(root["variant_id"][variants]).astype(object)[local]
+    ids[ids == ""] = "."
+    return pd.DataFrame(
+        {
+            "contig": contig,
+            "position": np.asarray(root["variant_position"][variants])[local].astype(np.int64),
+            "id": ids,
+            "ref": alleles[local, 0],
+            "alt": alleles[local, row_allele],
+            "autosomal": np.isin(contig.astype(str), list(AUTOSOMES)),
+        }
+    )
+
+
+def digest_rows(digest: Any, rows: pd.DataFrame) -> None:
+    """Feed names of rows to a hash; the same whether in one piece or in many."""
+    columns = (rows[name].tolist() for name in ("contig", "position", "id", "ref", "alt"))
+    lines = [f"{c}\t{p}\t{i}\t{r}\t{a}\n" for c, p, i, r, a in zip(*columns, strict=True)]
+    digest.update("".join(lines).encode())
+
+
+@dataclass
+class RowTally:
+    """What an import learns about the rows while it names them once."""
+
+    digest: Any = field(default_factory=hashlib.sha256)
+    rows: int = 0
+    autosomal: int = 0
+    contigs: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
+    _keys: list[NDArray] = field(default_factory=list)
+
+    def add(self, rows: pd.DataFrame) -> None:
+        digest_rows(self.digest, rows)
+        self.rows += len(rows)
+        self.autosomal += int(rows["autosomal"].sum())
+        for name, positions in rows.groupby("contig", sort=False)["position"]:
+            self.contigs[str(name)] = self.contigs.get(str(name), 0) + len(positions)
+            self.ends[str(name)] = max(self.ends.get(str(name), 0), int(positions.max()))
+        # Eight bytes a row, so that repeats can be counted over a whole genome.
+        self._keys.append(pd.util.hash_pandas_object(rows[_KEY], index=False).to_numpy())
+
+    @property
+    def duplicated(self) -> int:
+        """Rows that repeat the contig, position, REF and ALT of an earlier one."""
+        keys = np.concatenate(self._keys) if self._keys else np.empty(0, np.uint64)
+        return keys.size - np.unique(keys).size

@@ -1,0 +1,39 @@
+"""Where passes run: threads of this process, or the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from genome_eu.errors import NoAnswer, UsageError
+
+
+@contextmanager
+def connected(address: str | None, *, timeout_s: float = 20.0) -> Iterator[None]:
+    """Use the scheduler at `address` (tcp://host:port) for all passes inside the block.
+
+    Without an address, an active `dask.distributed` client is used if there is one, else threads.
+
+    Raises
+    ------
+    UsageError
+        The address is not of the form tcp://host:port or tls://host:port.
+    NoAnswer
+        No scheduler answers there.
+    """
+    if address is None:
+        yield
+        return
+    if not address.startswith(("tcp://", "tls://")):
+        raise UsageError(f"--dask {address}: give a scheduler as tcp://host:port")
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=timeout_s, set_as_default=True)
+    except (OSError, TimeoutError):
+        raise NoAnswer(
+            f"no Dask scheduler answers at {address}; start one with `dask scheduler`, or leave "
+            f"out --dask to run on threads here"
+        ) from None
+    with client:
+        yield

@@ -1,0 +1,163 @@
+"""Passes over genotypes on Dask: one task a block, results in row order, memory bounded.
+
+A pass runs on threads unless a `dask.distributed` client is active, in which case its workers run
+the same tasks. Blocks are handed out in windows, so that neither the task graph nor the results in
+flight grow with the number of variants; sums are folded pairwise within a window and then window
+by window, an order that depends on nothing but the number of blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import dask
+import numpy as np
+from dask.delayed import Delayed
+from numpy.typing import NDArray
+
+from genome_eu.cohort import CohortStore, open_store
+from genome_eu.compute.progress import Progress
+from genome_eu.errors import BadInput
+
+# Packed bytes of a block: large enough that a task lasts tens of milliseconds, small enough that
+# a worker's memory does not notice.
+_BLOCK_BYTES = 8 * 2**20
+_BLOCK_ROWS = 8192
+# Bytes of float64 that a block's products may take.
+_PRODUCT_BYTES = 64 * 2**20
+_WINDOW = 32
+
+Result = TypeVar("Result")
+
+
+def block_rows(people: int, width: int = 1) -> int:
+    """Rows of a block for this many people and columns of products."""
+    by_genotypes = _BLOCK_BYTES // max(people // 4, 1)
+    by_products = _PRODUCT_BYTES // (8 * max(width, 1))
+    return int(np.clip(min(by_genotypes, by_products), 1, _BLOCK_ROWS))
+
+
+@lru_cache(maxsize=64)
+def _opened(path: str, digest: str) -> CohortStore:
+    # The digest is in the key only: a store that was imported again is opened again.
+    return open_store(path)
+
+
+def _run(
+    path: str,
+    digest: str,
+    backend: str,
+    rows: NDArray,
+    function: Callable[..., Any],
+    constants: tuple[Any, ...],
+    *sliced: NDArray,
+) -> Any:
+    """One task: read a block and summarize it. A worker opens each store once."""
+    return function(_opened(path, digest).read(rows, backend=backend), *sliced, *constants)
+
+
+def _tasks(
+    store: CohortStore,
+    rows: NDArray,
+    function: Callable[..., Any],
+    constants: tuple[Any, ...],
+    by_row: Sequence[NDArray],
+    size: int,
+    backend: str,
+) -> Iterator[tuple[int, Delayed]]:
+    shared = dask.delayed(constants, pure=False, traverse=False)
+    task = dask.delayed(_run, pure=False, traverse=False)
+    for start in range(0, rows.size, size):
+        stop = min(start + size, rows.size)
+        pieces = [values[start:stop] for values in by_row]
+        yield (
+            stop - start,
+            task(
+                str(store.path), store.digest, backend, rows[start:stop], function, shared, *pieces
+            ),
+        )
+
+
+def _windows(tasks: Iterator[tuple[int, Delayed]]) -> Iterator[tuple[int, list[Delayed]]]:
+    window: list[Delayed] = []
+    rows = 0
+    for count, task in tasks:
+        window.append(task)
+        rows += count
+        if len(window) == _WINDOW:
+            yield rows, window
+            window, rows = [], 0
+    if window:
+        yield rows, window
+
+
+def stream(
+    store: CohortStore,
+    rows: NDArray,
+    function: Callable[..., Result],
+    *constants: Any,
+    by_row: Sequence[NDArray] = (),
+    size: int,
+    backend: str = "cpu",
+    progress: Progress | None = None,
+) -> Iterator[Result]:
+    """Summaries of consecutive blocks, in row order.
+
+    Parameters
+    ----------
+    store : CohortStore
+        The cohort to read.
+    rows : int64 array
+        Packed rows to read, in the order wanted.
+    function : callable
+        `function(block, *slices of by_row, *constants)`; runs on the workers.
+    constants : Any
+        Sent once, not per block.
+    by_row : sequence of arrays with one entry per row
+        Each block gets its slice.
+    size : int
+        Rows of a block (`block_rows`).
+    backend : str
+        Kernel backend.
+    progress : Progress, optional
+        Is told of rows as they finish.
+    """
+    for count, window in _windows(_tasks(store, rows, function, constants, by_row, size, backend)):
+        yield from dask.compute(*window)
+        if progress is not None:
+            progress.advance(count)
+
+
+def reduce(
+    store: CohortStore,
+    rows: NDArray,
+    function: Callable[..., Result],
+    *constants: Any,
+    add: Callable[[Result, Result], Result],
+    by_row: Sequence[NDArray] = (),
+    size: int,
+    backend: str = "cpu",
+    progress: Progress | None = None,
+) -> Result:
+    """The sum of block summaries, folded as a tree on the workers (see `stream`).
+
+    Raises
+    ------
+    BadInput
+        There are no rows to sum over.
+    """
+    join = dask.delayed(add, pure=False, traverse=False)
+    whole: Any = None
+    for count, window in _windows(_tasks(store, rows, function, constants, by_row, size, backend)):
+        while len(window) > 1:
+            pairs = [join(a, b) for a, b in zip(window[::2], window[1::2], strict=False)]
+            window = pairs + (window[-1:] if len(window) % 2 else [])
+        (part,) = dask.compute(window[0])
+        whole = part if whole is None else add(whole, part)
+        if progress is not None:
+            progress.advance(count)
+    if whole is None:
+        raise BadInput(f"cohort {store.name} has no rows to compute on")
+    return whole

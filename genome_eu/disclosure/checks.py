@@ -1,0 +1,246 @@
+"""The rules: what a policy lets out of each aggregate, and the evidence that it was checked.
+
+A rule takes an aggregate as computed and gives it back with everything below a floor removed,
+or refuses it. Evidence states limits and how much was withheld, never the value that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genome_eu.disclosure.policy import Policy
+from genome_eu.errors import Refused
+from genome_eu.stats.aggregate import Aggregate
+from genome_eu.stats.counts import GenotypeCounts, GroupSizes
+from genome_eu.stats.linear import CompleteSums, DesignSums, MeanSums, RawSums
+from genome_eu.stats.pca import ProjectionSums, ScoreMoments
+from genome_eu.stats.traits import TraitMoments
+from genome_eu.stats.variants import VariantList
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One check on one release: its limit, and how many numbers it withheld out of how many."""
+
+    check: str
+    limit: float
+    withheld: int
+    of: int
+    verdict: Literal["pass", "withheld"] = "pass"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a check must know of the people behind an aggregate, counted inside the site."""
+
+    people: int = 0
+    smallest_covariate_cell: int | None = None
+    hidden_people: int = 0  # people in no group, who could be found by subtraction
+    hidden_counts: GenotypeCounts | None = None  # their genotypes, row by row
+    row_counts: GenotypeCounts | None = None  # genotypes of everybody in the answer, row by row
+
+
+def below(values: NDArray, floor: int, policy: Policy) -> NDArray:
+    """Where a number is too small to be shown; 0 is shown if the policy says so."""
+    small = values < floor
+    return small & (values > 0) if policy.show_zero else small
+
+
+def _require_people(people: NDArray | int, policy: Policy) -> Evidence:
+    counts = np.atleast_1d(np.asarray(people))
+    if np.any(counts < policy.min_people):
+        raise Refused(
+            f"fewer than {policy.min_people} people would be described (policy {policy.name})"
+        )
+    return Evidence("people", policy.min_people, 0, counts.size)
+
+
+def _withhold(aggregate: Any, shown: NDArray, flag: str, gates: tuple[str, ...]) -> Any:
+    """Zero every gated field where a row is not shown, and clear its flag there."""
+    changes: dict[str, Any] = {flag: getattr(aggregate, flag) & shown}
+    for item in fields(aggregate):
+        if item.metadata["gate"] in gates:
+            value = getattr(aggregate, item.name)
+            keep = shown.reshape(shown.shape + (1,) * (value.ndim - shown.ndim))
+            changes[item.name] = np.where(keep, value, np.zeros((), value.dtype))
+    return replace(aggregate, **changes)
+
+
+def _evidence(check: str, limit: float, shown: NDArray) -> Evidence:
+    withheld = int((~shown).sum())
+    return Evidence(check, limit, withheld, shown.size, "withheld" if withheld else "pass")
+
+
+def group_sizes(part: GroupSizes, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """Everybody, and the groups only if each of them (and the people in none) is large enough."""
+    evidence = [_require_people(part.people_total, policy)]
+    sizes = np.append(part.people, facts.hidden_people)
+    small = bool(np.any((sizes > 0) & (sizes < policy.min_people)))
+    groups = part.people.size
+    if small:
+        part = replace(part, people=part.people[:0], labels=part.labels[:0])
+    verdict: Literal["pass", "withheld"] = "withheld" if small else "pass"
+    evidence.append(
+        Evidence("people per group", policy.min_people, groups if small else 0, groups, verdict)
+    )
+    return part, evidence
+
+
+def genotype_counts(
+    part: GenotypeCounts, policy: Policy, facts: Facts
+) -> tuple[Any, list[Evidence]]:
+    """Two-tailed allele floor; genotype classes gated together; siblings fall with each other."""
+    evidence = [_require_people(part.people[0], policy)]
+
+    def failing(counts: GenotypeCounts) -> tuple[NDArray, NDArray]:
+        alleles = below(counts.allele_count, policy.allele_floor, policy) | below(
+            counts.allele_number - counts.allele_count, policy.allele_floor, policy
+        )
+        classes = np.stack([counts.hom_ref, counts.het, counts.hom_alt])
+        return alleles, alleles | below(classes, policy.genotype_floor, policy).any(axis=0)
+
+    alleles, genotypes = failing(part)
+    sizes = np.append(part.people[1:], facts.hidden_people)
+    small_group = bool(np.any((sizes > 0) & (sizes < policy.min_people)))
+    shown = []
+    for fails, of_hidden in zip(
+        (alleles, genotypes),
+        failing(facts.hidden_counts) if facts.hidden_counts is not None else (None, None),
+        strict=True,
+    ):
+        siblings = fails[:, 1:].any(axis=1) | small_group
+        if of_hidden is not None:
+            siblings |= of_hidden[:, 0]
+        keep = np.empty(fails.shape, bool)
+        keep[:, 0] = ~fails[:, 0]
+        # A group without people has nothing to hide and must not fall with its siblings.
+        keep[:, 1:] = ~siblings[:, None] | (part.people[1:] == 0)
+        shown.append(keep)
+    if small_group:
+        part = replace(part, people=np.where(np.arange(part.people.size) == 0, part.people, 0))
+    part = _withhold(part, shown[0], "alleles_shown", ("alleles", "genotypes"))
+    part = _withhold(part, shown[0] & shown[1], "genotypes_shown", ("genotypes",))
+    evidence.append(_evidence("alleles, both tails", policy.allele_floor, shown[0]))
+    evidence.append(_evidence("genotype classes", policy.genotype_floor, shown[1]))
+    return part, evidence
+
+
+def trait_moments(part: TraitMoments, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """People per trait and per covariate."""
+    return part, [_require_people(np.append(part.trait_people, part.covariate_people), policy)]
+
+
+def linear_design(part: DesignSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """People, parameters per person, and the smaller class of every two-valued covariate."""
+    evidence = [_require_people(part.people, policy)]
+    columns = part.xx.shape[0] + 1
+    if columns > policy.max_parameters_per_person * int(part.people):
+        raise Refused(
+            f"{columns} parameters are more than {policy.max_parameters_per_person:g} per person "
+            f"(policy {policy.name}); ask with fewer covariates"
+        )
+    evidence.append(Evidence("parameters per person", policy.max_parameters_per_person, 0, columns))
+    cell = facts.smallest_covariate_cell
+    if cell is not None:
+        if cell < policy.covariate_floor:
+            raise Refused(
+                f"a covariate has a class of fewer than {policy.covariate_floor} people "
+                f"(policy {policy.name}); leave it out"
+            )
+        evidence.append(Evidence("covariate class", policy.covariate_floor, 0, 1))
+    return part, evidence
+
+
+def row_sums(
+    part: MeanSums | RawSums | CompleteSums, policy: Policy, facts: Facts
+) -> tuple[Any, list[Evidence]]:
+    """Minor alleles among the people tested; sums over missing calls only of enough people."""
+    evidence = [_require_people(facts.people, policy)]
+    alleles = 2 * part.called
+    minor_shown = ~(
+        below(part.allele_count, policy.association_floor, policy)
+        | below(alleles - part.allele_count, policy.association_floor, policy)
+    )
+    evidence.append(_evidence("minor alleles", policy.association_floor, minor_shown))
+    shown = minor_shown
+    gates: tuple[str, ...] = ("association",)
+    if not isinstance(part, MeanSums):
+        missing = facts.people - part.called
+        missing_shown = (missing == 0) | (missing >= policy.missing_floor)
+        evidence.append(_evidence("missing calls", policy.missing_floor, missing_shown))
+        shown = shown & missing_shown
+        gates = ("association", "missing")
+    return _withhold(part, shown, "shown", gates), evidence
+
+
+def projection(part: ProjectionSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """People, and no row below the allele floor: the coordinator was told which those are."""
+    counts = facts.row_counts
+    if counts is None:
+        raise Refused("the rows of a projection were not counted")
+    alleles, called = counts.allele_count[:, 0], counts.allele_number[:, 0]
+    if np.any(
+        below(alleles, policy.allele_floor, policy)
+        | below(called - alleles, policy.allele_floor, policy)
+    ):
+        raise Refused(
+            f"a row below the allele floor of {policy.allele_floor} was asked for "
+            f"(policy {policy.name})"
+        )
+    return part, [
+        _require_people(part.people, policy),
+        Evidence("alleles, both tails", policy.allele_floor, 0, alleles.size),
+    ]
+
+
+def score_moments(part: ScoreMoments, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """People behind the mean of the scores."""
+    return part, [_require_people(part.people, policy)]
+
+
+def variant_list(part: VariantList, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """The site has already left out its rows below the allele floor (`federation.site`)."""
+    withheld = int(part.rows_withheld)
+    verdict: Literal["pass", "withheld"] = "withheld" if withheld else "pass"
+    return part, [
+        _require_people(facts.people, policy),
+        Evidence("rows listed", policy.allele_floor, withheld, int(part.rows_total), verdict),
+    ]
+
+
+Rule = Callable[[Any, Policy, Facts], tuple[Any, list[Evidence]]]
+
+#: The rule of each statistic. A statistic without one cannot leave.
+RULES: Mapping[type[Aggregate], Rule] = {
+    GroupSizes: group_sizes,
+    GenotypeCounts: genotype_counts,
+    TraitMoments: trait_moments,
+    DesignSums: linear_design,
+    MeanSums: row_sums,
+    RawSums: row_sums,
+    CompleteSums: row_sums,
+    ProjectionSums: projection,
+    ScoreMoments: score_moments,
+    VariantList: variant_list,
+}
+
+#: The gates that the rules above know. A field declared under any other cannot leave.
+GATES = frozenset(
+    {
+        "alleles",
+        "association",
+        "genotypes",
+        "label",
+        "missing",
+        "moments",
+        "people",
+        "projection",
+        "state",
+        "variants",
+    }
+)

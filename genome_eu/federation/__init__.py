@@ -1,0 +1,1 @@
+"""One question, many sites: plans out, aggregates back."""

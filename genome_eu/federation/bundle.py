@@ -1,0 +1,309 @@
+"""Bundles: one plan, answer or refusal as a tar with `manifest.json` first, then `.npy` members.
+
+Every member's size and SHA-256 stand in the manifest and are checked when it is read. Nothing is
+pickled, no path leaves the archive, and a member that the manifest does not name is an error.
+(Signature and sealing wrap the finished tar; they have no part in its content.)
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import json
+import os
+import struct
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genome_eu._version import __version__
+from genome_eu.disclosure.airlock import Release
+from genome_eu.errors import BundleError
+from genome_eu.federation.plan import FORMAT, Hash, Name, Plan, canonical, npy_bytes
+from genome_eu.stats.aggregate import AGGREGATES, Aggregate, declared
+
+_MANIFEST = "manifest.json"
+_MANIFEST_LIMIT = 64 * 2**20
+_MEMBER_LIMIT = 4 * 2**30
+_DTYPES = {"<i8", "<f8", "|b1", "|u1"}
+MemberName = Annotated[str, Field(pattern=r"^(inputs|shard-\d{6})/[a-z_]{1,64}\.npy$")]
+
+
+class Member(BaseModel):
+    """One array of a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: MemberName
+    bytes: int = Field(ge=0, le=_MEMBER_LIMIT)
+    sha256: Hash
+
+
+class EvidenceRecord(BaseModel):
+    """One check of the airlock, as it travels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    check: str = Field(max_length=100)
+    limit: float
+    withheld: int
+    of: int
+    verdict: Literal["pass", "withheld"]
+
+
+class Manifest(BaseModel):
+    """The first member of every bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal[1] = FORMAT
+    kind: Literal["plan", "answer", "refusal"]
+    software: str = Field(default=f"genome_eu {__version__}", max_length=100)
+    site: Name | None = None
+    plan: Hash
+    content: Plan | None = None
+    cohort: Hash | None = None
+    statistic: Name | None = None
+    version: int | None = None
+    shards: int = Field(default=0, ge=0)
+    policy: Name | None = None
+    evidence: tuple[EvidenceRecord, ...] = ()
+    reason: Literal["policy", "input", "fault"] | None = None
+    message: str | None = Field(default=None, max_length=500)
+    members: tuple[Member, ...] = ()
+
+
+class MemoryArrays:
+    """Arrays of a release kept in memory."""
+
+    def __init__(self) -> None:
+        self._shards: dict[int, Aggregate] = {}
+
+    def put(self, shard: int, aggregate: Aggregate) -> None:
+        """Keep one shard."""
+        self._shards[shard] = aggregate
+
+    def get(self, shard: int) -> Aggregate:
+        """One shard back."""
+        return self._shards[shard]
+
+    def members(self) -> Iterator[tuple[str, bytes]]:
+        """All arrays as `.npy`, in wire order."""
+        for shard, aggregate in sorted(self._shards.items()):
+            for item in declared(aggregate):
+                yield f"shard-{shard:06d}/{item.name}.npy", npy_bytes(getattr(aggregate, item.name))
+
+
+class FileArrays:
+    """Arrays of a release kept as files in a temporary folder until they are bundled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, shard: int, aggregate: Aggregate) -> None:
+        """Keep one shard."""
+        place = self._folder / f"shard-{shard:06d}"
+        place.mkdir()
+        for item in declared(aggregate):
+            (place / f"{item.name}.npy").write_bytes(npy_bytes(getattr(aggregate, item.name)))
+
+    def members(self) -> Iterator[tuple[str, bytes]]:
+        """All arrays as `.npy`, one at a time, in shard order."""
+        for place in sorted(self._folder.glob("shard-*")):
+            for file in sorted(place.iterdir()):
+                yield f"{place.name}/{file.name}", file.read_bytes()
+
+
+def write_answer(path: Path, release: Release, cohort: str) -> None:
+    """Write a site's release. Nothing but a `Release` is accepted."""
+    if not isinstance(release, Release):
+        raise BundleError(f"{type(release).__name__} has not passed the airlock")
+    manifest = Manifest(
+        kind="answer",
+        site=release.site,
+        plan=release.plan,
+        cohort=cohort,
+        statistic=release.statistic,
+        version=release.version,
+        shards=release.shards,
+        policy=release.policy,
+        evidence=tuple(EvidenceRecord(**asdict(item)) for item in release.evidence),
+    )
+    _write(path, manifest, release.spool.members)
+
+
+def write_plan(path: Path, plan: Plan, inputs: dict[str, NDArray]) -> None:
+    """Write a plan with the arrays that it names."""
+
+    def members() -> Iterator[tuple[str, bytes]]:
+        for name in sorted(inputs):
+            yield f"inputs/{name}.npy", npy_bytes(inputs[name])
+
+    _write(path, Manifest(kind="plan", plan=plan.hash, content=plan), members)
+
+
+def write_refusal(
+    path: Path, site: str, plan: str, reason: Literal["policy", "input", "fault"], message: str
+) -> None:
+    """Write that a site does not answer a plan, and why in one line."""
+    manifest = Manifest(kind="refusal", site=site, plan=plan, reason=reason, message=message[:500])
+    _write(path, manifest, lambda: iter(()))
+
+
+def _write(path: Path, manifest: Manifest, members: Any) -> None:
+    """Write the tar beside `path`, then move it into place: it is there whole or not at all."""
+    # Two passes: sizes and digests stand in the manifest, which comes first.
+    listed = tuple(
+        Member(name=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        for name, content in members()
+    )
+    head = canonical(manifest.model_copy(update={"members": listed}).model_dump(mode="json"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+                for name, content in _chain((_MANIFEST, head), members()):
+                    # Owner, mode and time are the same everywhere: equal content, equal bytes.
+                    entry = tarfile.TarInfo(name)
+                    entry.size = len(content)
+                    archive.addfile(entry, io.BytesIO(content))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _chain(
+    first: tuple[str, bytes], rest: Iterable[tuple[str, bytes]]
+) -> Iterator[tuple[str, bytes]]:
+    yield first
+    yield from rest
+
+
+class Bundle:
+    """A bundle on disk, opened for reading; arrays are read and checked one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offsets: dict[str, int] = {}
+        try:
+            with tarfile.open(path, "r:") as archive:
+                head = archive.next()
+                if head is None or head.name != _MANIFEST or head.size > _MANIFEST_LIMIT:
+                    raise BundleError(f"bundle {path.name} does not begin with its manifest")
+                stream = archive.extractfile(head)
+                content = stream.read() if stream else b""
+                if len(content) != head.size:
+                    raise BundleError(f"bundle {path.name} is cut short")
+                self.manifest = Manifest.model_validate(json.loads(content))
+                for member in self.manifest.members:
+                    entry = archive.next()
+                    if entry is None:
+                        raise BundleError(f"bundle {path.name} lacks {member.name}")
+                    if not entry.isreg() or entry.name != member.name or entry.size != member.bytes:
+                        raise BundleError(
+                            f"bundle {path.name}: {entry.name[:100]!r} is not the member that the "
+                            f"manifest names"
+                        )
+                    self._offsets[member.name] = entry.offset_data
+                if archive.next() is not None:
+                    raise BundleError(f"bundle {path.name} holds more than its manifest names")
+        except OSError as error:
+            raise BundleError(f"bundle {path.name} cannot be read: {error.strerror}") from None
+        except (
+            tarfile.TarError,
+            EOFError,
+            UnicodeDecodeError,
+            RecursionError,
+            ValidationError,
+            json.JSONDecodeError,
+        ) as error:
+            raise BundleError(
+                f"bundle {path.name} is not a genome_eu bundle of format {FORMAT} "
+                f"({error.__class__.__name__}); ask for it again"
+            ) from None
+        self._members = {member.name: member for member in self.manifest.members}
+        content_plan = self.manifest.content
+        if content_plan is not None and content_plan.hash != self.manifest.plan:
+            raise BundleError(f"bundle {path.name}: the plan is not the one that its hash names")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole bundle."""
+        return self.path.stat().st_size
+
+    def array(self, name: str) -> NDArray:
+        """Read one member after checking its digest.
+
+        Raises
+        ------
+        BundleError
+            It is missing, damaged, or not a plain number array.
+        """
+        member = self._members.get(name)
+        if member is None:
+            raise BundleError(f"bundle {self.path.name} has no {name}")
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[name])
+            content = file.read(member.bytes)
+        if hashlib.sha256(content).hexdigest() != member.sha256:
+            raise BundleError(f"bundle {self.path.name}: {name} is damaged; ask for it again")
+        return _parse(content, f"bundle {self.path.name}: {name}")
+
+    def inputs(self) -> dict[str, NDArray]:
+        """The arrays of a plan; each must be the one that the plan names."""
+        plan = self.manifest.content
+        if self.manifest.kind != "plan" or plan is None:
+            raise BundleError(f"bundle {self.path.name} is not a plan")
+        listed = {f"inputs/{name}.npy": digest for name, digest in plan.inputs.items()}
+        if {member.name: member.sha256 for member in self.manifest.members} != listed:
+            raise BundleError(f"bundle {self.path.name}: its arrays are not those of the plan")
+        return {name: self.array(f"inputs/{name}.npy") for name in plan.inputs}
+
+    def shard(self, number: int) -> Aggregate:
+        """One shard of an answer as its aggregate."""
+        kind = AGGREGATES.get(self.manifest.statistic or "")
+        if self.manifest.kind != "answer" or kind is None:
+            raise BundleError(f"bundle {self.path.name} is not an answer of a known statistic")
+        if kind.version != self.manifest.version:
+            raise BundleError(
+                f"bundle {self.path.name} has version {self.manifest.version} of "
+                f"{kind.statistic}, this is version {kind.version}"
+            )
+        arrays = {}
+        for item in declared(kind):
+            name = f"shard-{number:06d}/{item.name}.npy"
+            arrays[item.name] = self.array(name)
+            if arrays[item.name].dtype != item.metadata["dtype"]:
+                raise BundleError(f"bundle {self.path.name}: {name} is of another number type")
+        return kind(**arrays)
+
+
+def _parse(content: bytes, where: str) -> NDArray:
+    """A `.npy` file of a plain number type. NumPy's own reader would accept more than that."""
+    if content[:8] != b"\x93NUMPY\x01\x00" or len(content) < 10:
+        raise BundleError(f"{where} is not a .npy file of version 1")
+    length = struct.unpack("<H", content[8:10])[0]
+    try:
+        head = ast.literal_eval(content[10 : 10 + length].decode("latin1").strip())
+        descr, fortran, shape = head["descr"], head["fortran_order"], tuple(head["shape"])
+        sizes_fit = all(isinstance(size, int) and size >= 0 for size in shape)
+    except (SyntaxError, ValueError, KeyError, TypeError, MemoryError, RecursionError):
+        raise BundleError(f"{where} has no valid header") from None
+    if descr not in _DTYPES or fortran is not False or not sizes_fit or len(shape) > 8:
+        raise BundleError(f"{where} is not an array that a bundle may hold")
+    dtype = np.dtype(descr)
+    expected = dtype.itemsize
+    for size in shape:
+        expected *= size
+    if len(content) - 10 - length != expected:
+        raise BundleError(f"{where} is not as long as its header says")
+    return np.frombuffer(content, dtype, offset=10 + length).reshape(shape)

@@ -1,0 +1,1 @@
+"""Carriers move plans and answers and know nothing of their content."""

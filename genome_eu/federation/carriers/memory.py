@@ -1,0 +1,65 @@
+"""Sites in this process: for notebooks, tests and a single cohort."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from genome_eu.disclosure.airlock import Release
+from genome_eu.federation.answer import SiteAnswer
+from genome_eu.federation.bundle import EvidenceRecord, MemoryArrays, write_answer
+from genome_eu.federation.plan import Plan
+from genome_eu.federation.study import Study
+
+
+class LocalSite(Protocol):
+    """What the carrier needs of a site: its release, and its cohort's hash."""
+
+    cohort_digest: str
+
+    def release(self, plan: Plan, inputs: dict[str, NDArray], spool: MemoryArrays) -> Release:
+        """Answer a plan through the site's airlock."""
+        ...
+
+
+class Memory:
+    """Ask sites that live in this process, one after the other. Answers pass their airlocks."""
+
+    def __init__(self, sites: Mapping[str, LocalSite]) -> None:
+        self.sites = sites
+
+    def ask(
+        self, plan: Plan, inputs: dict[str, NDArray], study: Study | None, missing: tuple[str, ...]
+    ) -> dict[str, SiteAnswer]:
+        """Collect the answers of the sites in `missing`; errors of a site name it."""
+        answers: dict[str, SiteAnswer] = {}
+        for name in missing:
+            site, spool = self.sites[name], MemoryArrays()
+            try:
+                release = site.release(plan, inputs, spool)
+            except (ValueError, PermissionError) as error:
+                error.args = (f"site {name}: {error}",)
+                raise
+            if not isinstance(release, Release):
+                raise TypeError("only the airlock's releases are carried")
+            if study is not None:
+                with tempfile.TemporaryDirectory() as folder:
+                    path = Path(folder) / f"{name}.tar"
+                    write_answer(path, release, site.cohort_digest)
+                    answers[name] = study.keep(plan, name, path)
+                continue
+            sizes = [len(content) for _, content in spool.members()]
+            answers[name] = SiteAnswer(
+                name,
+                spool.get,
+                sum(sizes),
+                len(sizes),
+                release.policy,
+                site.cohort_digest,
+                [EvidenceRecord(**vars(item)) for item in release.evidence],
+            )
+        return answers

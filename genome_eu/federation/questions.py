@@ -1,0 +1,335 @@
+"""The three questions. A cohort and a federation answer the same ones with the same types."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from genome_eu import results
+from genome_eu._version import __version__
+from genome_eu.errors import UsageError
+from genome_eu.federation.answer import Answer
+from genome_eu.federation.plan import Ask
+from genome_eu.federation.protocols import frequencies as frequency_protocol
+from genome_eu.federation.protocols import gwas as gwas_protocol
+from genome_eu.federation.protocols import pca as pca_protocol
+from genome_eu.federation.protocols.gwas import GwasModel, Missing
+from genome_eu.federation.protocols.panel import Panel, Rounds
+from genome_eu.results import FrequencyResult, GwasResult, PcaResult
+
+
+@dataclass
+class Run:
+    """One question being answered: its rounds, what left each site for them, what was left out."""
+
+    question: dict[str, Any]
+    study: Any = None
+    rounds: int = 0
+    releases: list[dict[str, Any]] = field(default_factory=list)
+    left_out: dict[str, Any] = field(default_factory=dict)
+    panel: Panel | None = None
+
+    def record(self, answer: Answer) -> None:
+        """Remember what each site released."""
+        self.rounds += 1
+        for site in answer.sites.values():
+            self.releases.append(
+                {
+                    "round": answer.plan.round,
+                    "statistic": answer.plan.statistic,
+                    "plan": answer.plan.hash,
+                    "site": site.site,
+                    "cohort": site.cohort,
+                    "policy": site.policy,
+                    "bytes": site.bytes,
+                    "arrays": site.arrays,
+                    "checks": [item.model_dump() for item in site.evidence],
+                }
+            )
+
+    @property
+    def policies(self) -> list[str]:
+        """Policies under which anything was released, sorted."""
+        return sorted({item["policy"] for item in self.releases if item["policy"]})
+
+    def provenance(self) -> dict[str, Any]:
+        """What ran, on what, and what was left out, as JSON."""
+        cohorts = {item["site"]: item["cohort"] for item in self.releases}
+        return {
+            "genome_eu": __version__,
+            "question": self.question,
+            "rounds": self.rounds,
+            "cohorts": cohorts,
+            "panel": self.panel.digest if self.panel else None,
+            "policies": self.policies,
+            "left_out": self.left_out,
+            "releases": self.releases,
+        }
+
+
+class Questions(abc.ABC):
+    """Frequencies, PCA and GWAS over one cohort or many sites."""
+
+    @property
+    @abc.abstractmethod
+    def sites(self) -> tuple[str, ...]:
+        """Names of the sites that answer, sorted."""
+
+    @abc.abstractmethod
+    def _begin(self, question: dict[str, Any]) -> Run: ...
+
+    @abc.abstractmethod
+    def _ask(self, run: Run, ask: Ask) -> Answer: ...
+
+    @abc.abstractmethod
+    def _panel(self, run: Run) -> Panel: ...
+
+    def _drive(self, run: Run, protocol: Rounds) -> Any:
+        """Run a protocol to its end; it does no I/O, we do."""
+        try:
+            ask = next(protocol)
+            while True:
+                answer = self._ask(run, ask)
+                run.record(answer)
+                ask = protocol.send(answer)
+        except StopIteration as stop:
+            return stop.value
+
+    def _attributes(self, run: Run, **more: Any) -> dict[str, Any]:
+        return results.attributes(
+            genome_eu_version=__version__,
+            question=run.question,
+            sites=list(self.sites),
+            policies=run.policies,
+            left_out=run.left_out,
+            build=run.panel.build if run.panel else "unknown",
+            **more,
+        )
+
+    # -- frequencies ---------------------------------------------------------------------------
+
+    def frequencies(self, by: str | Sequence[str] = ()) -> FrequencyResult:
+        """Allele counts, frequencies, call rates and exact Hardy–Weinberg tests.
+
+        Parameters
+        ----------
+        by : str or sequence of str
+            Columns of the sample table, for example `["population", "sex"]`: counts are also
+            given for every combination of their values.
+
+        Returns
+        -------
+        FrequencyResult
+            Dimensions variants, alleles (REF, ALT), cohorts (the groups).
+
+        Raises
+        ------
+        Refused
+            A site's policy does not let the answer out.
+        NoAnswer
+            A site did not answer.
+        BadInput
+            A column does not exist or cannot name groups; the sites share no variant.
+        """
+        run, shards = self.frequency_shards(by)
+        found: FrequencyResult = results.join(list(shards))
+        found.attrs = self._attributes(run)
+        return found
+
+    def frequency_shards(
+        self, by: str | Sequence[str] = ()
+    ) -> tuple[Run, Iterator[FrequencyResult]]:
+        """The same, shard by shard in row order, for results that do not fit in memory."""
+        columns = (by,) if isinstance(by, str) else tuple(by)
+        run = self._begin({"ask": "frequencies", "by": list(columns)})
+        panel = self._panel(run)
+        labels = self._drive(run, frequency_protocol.groups(columns))
+        finished = self._drive(run, frequency_protocol.frequencies(panel, columns, labels))
+        attrs = self._attributes(run)
+
+        def shards() -> Iterator[FrequencyResult]:
+            start = withheld = 0
+            for part in finished:
+                stop = start + part.allele_frequency.shape[0]
+                withheld += int(part.alleles_withheld[:, 0].sum())
+                yield results.frequency_shard(
+                    panel.rows.iloc[start:stop], panel.contigs, part, labels, attrs
+                )
+                start = stop
+            run.left_out["rows withheld by policy"] = withheld
+
+        return run, shards()
+
+    # -- PCA -----------------------------------------------------------------------------------
+
+    def pca(self, n_components: int = 10) -> PcaResult:
+        """Principal components of standardized genotypes, missing calls at the mean.
+
+        Parameters
+        ----------
+        n_components : int
+            Leading components to compute.
+
+        Returns
+        -------
+        PcaResult
+            Loadings of unit norm over rows, and eigenvalues of ZᵀZ/M over people, M the rows
+            given (PLINK's `--pca meanimpute`). A cohort's result has its people's scores; those
+            of a federation stay at their sites under `pca_id`, usable as `pcs` of a GWAS.
+
+        Raises
+        ------
+        Refused, NoAnswer, BadInput
+            As `frequencies`; also where fewer rows vary than components are asked for.
+        """
+        return self.pca_run(n_components)[1]
+
+    def pca_run(self, n_components: int = 10) -> tuple[Run, PcaResult]:
+        """`pca` with the record of its run."""
+        run = self._begin({"ask": "pca", "components": n_components})
+        panel = self._panel(run)
+        found = self._drive(run, pca_protocol.pca(panel, n_components))
+        run.left_out |= {name: rows for name, rows in found.left_out.items() if rows}
+        variables = results.row_variables(panel.rows, panel.contigs)
+        names = list(found.means)
+        variables |= {
+            "variant_reference_frequency": ("variants", found.frequency),
+            "sample_pca_component": (("variants", "components"), found.loadings),
+            "sample_pca_explained_variance": ("components", found.eigenvalues),
+            "site_id": ("sites", np.array(names, dtype=object)),
+            "site_n": ("sites", np.array([found.people[name] for name in names])),
+            "site_pca_mean": (
+                ("sites", "components"),
+                np.array([found.means[name] for name in names]),
+            ),
+        }
+        variables |= self._scores(found.id)
+        attrs = self._attributes(
+            run,
+            pca_id=found.id,
+            rows_used=int(found.used.sum()),
+            rows_total=panel.size,
+            rounds=found.rounds,
+            residual=found.residual,
+        )
+        return run, PcaResult(variables, attrs=attrs)
+
+    def _scores(self, pca_id: str) -> dict[str, Any]:
+        """Variables with people's scores, where they are one's own."""
+        return {}
+
+    # -- GWAS ----------------------------------------------------------------------------------
+
+    def gwas(
+        self,
+        trait: str | Sequence[str],
+        *,
+        covariates: str | Sequence[str] = (),
+        pcs: PcaResult | str | int | None = None,
+        missing: Missing = "mean",
+        site_effects: bool = True,
+    ) -> GwasResult:
+        """Linear regression of traits on dosage, row by row.
+
+        Parameters
+        ----------
+        trait : str or sequence of str
+            Columns of the sample table, numeric.
+        covariates : str or sequence of str
+            Numeric columns; `sex` may hold M and F.
+        pcs : PcaResult, str or int, optional
+            Principal components as covariates: a PCA's result or its id, or a number of
+            components to compute first.
+        missing : {"mean", "drop"}
+            Replace missing calls by the mean (of the site, with site effects), or leave the
+            people who lack a call out of that row's fit (PLINK's fit).
+        site_effects : bool
+            One intercept per site; with `False` one for all.
+
+        Returns
+        -------
+        GwasResult
+            Dimensions variants, traits.
+
+        Raises
+        ------
+        TraitError
+            A trait is constant, not numeric or has too few values; covariates are collinear.
+        Refused, NoAnswer, BadInput
+            As `frequencies`.
+        """
+        run, groups = self.gwas_shards(
+            trait,
+            covariates=covariates,
+            pcs=pcs,
+            missing=missing,
+            site_effects=site_effects,
+        )
+        parts = [results.join(list(shards)) for shards in groups]
+        found: GwasResult = results.join(parts, dim="traits")
+        order = {name: place for place, name in enumerate(run.question["traits"])}
+        places = np.argsort([order[name] for name in found["trait_id"].values])
+        if len(parts) > 1:
+            # Traits come grouped by their people; people differ, so no one frequency is right.
+            found = found.isel(traits=places)  # type: ignore[assignment]
+        found.attrs = self._attributes(run)
+        return found
+
+    def gwas_shards(
+        self,
+        trait: str | Sequence[str],
+        *,
+        covariates: str | Sequence[str] = (),
+        pcs: PcaResult | str | int | None = None,
+        missing: Missing = "mean",
+        site_effects: bool = True,
+    ) -> tuple[Run, Iterator[Iterator[GwasResult]]]:
+        """The same, shard by shard in row order, for each group of traits with the same people."""
+        if isinstance(pcs, int):
+            pcs = self.pca(pcs)
+        if pcs is not None and not isinstance(pcs, PcaResult | str):
+            raise UsageError("pcs: give the result of pca(), its id, or a number of components")
+        model = GwasModel(
+            traits=(trait,) if isinstance(trait, str) else tuple(trait),
+            covariates=(covariates,) if isinstance(covariates, str) else tuple(covariates),
+            pca=pcs.pca_id if isinstance(pcs, PcaResult) else pcs,
+            missing=missing,
+            site_effects=site_effects,
+        )
+        model.check()
+        settings = {name: value for name, value in asdict(model).items() if name != "traits"}
+        run = self._begin(
+            {"ask": "gwas", "traits": list(model.traits)}
+            | {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
+        )
+        panel = self._panel(run)
+        x, y, groups = self._drive(run, gwas_protocol.moments(model))
+
+        def all_groups() -> Iterator[Iterator[GwasResult]]:
+            for members in groups:
+                group = self._drive(run, gwas_protocol.linear_group(model, panel, x, y, members))
+                yield self._group_shards(run, panel, group, model)
+
+        return run, all_groups()
+
+    def _group_shards(
+        self, run: Run, panel: Panel, group: gwas_protocol.TraitGroup, model: GwasModel
+    ) -> Iterator[GwasResult]:
+        names = [model.traits[place] for place in group.traits]
+        attrs = self._attributes(run)
+        start = 0
+        codes: dict[str, int] = {}
+        for part in group.shards:
+            stop = start + part.beta.shape[0]
+            for code, rows in zip(*np.unique(part.errcode[:, 0], return_counts=True), strict=True):
+                if code != ".":
+                    codes[str(code)] = codes.get(str(code), 0) + int(rows)
+            yield results.gwas_shard(panel.rows.iloc[start:stop], panel.contigs, part, names, attrs)
+            start = stop
+        people = run.left_out.setdefault("rows without a test, by trait", {})
+        run.left_out.setdefault("people analysed", {}).update(dict.fromkeys(names, group.people))
+        people.update(dict.fromkeys(names, codes))

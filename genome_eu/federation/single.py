@@ -1,0 +1,193 @@
+"""One cohort, asked directly by those who hold it: a federation of one, without an airlock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genome_eu.disclosure import Policy
+from genome_eu.errors import SampleError
+from genome_eu.federation.answer import Answer, SiteAnswer
+from genome_eu.federation.plan import ROWS_PER_SHARD, Ask
+from genome_eu.federation.protocols.panel import Panel, own_panel
+from genome_eu.federation.questions import Questions, Run
+from genome_eu.federation.site import Part, Site
+from genome_eu.stats.aggregate import Aggregate
+from genome_eu.stats.pca import Scores
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Cohort(Questions):
+    """Genotypes and sample table of one's own people.
+
+    Made by `genome_eu.open_cohort`. It answers `frequencies`, `pca` and `gwas` on this machine,
+    with every number: no policy applies to the people who hold the genotypes.
+    """
+
+    def __init__(self, site: Site, rows_per_shard: int = ROWS_PER_SHARD) -> None:
+        self._site = site
+        self._rows_per_shard = rows_per_shard
+
+    def __repr__(self) -> str:
+        return f"<Cohort {self._site.name}: {self.people} people, {len(self.rows)} rows>"
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The cohort's own name."""
+        return (self._site.name,)
+
+    @property
+    def path(self) -> Path:
+        """Where the store lies."""
+        return self._site.store.path
+
+    @property
+    def people(self) -> int:
+        """People who take part in questions."""
+        return self._site.people
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """The sample table of the people who take part, by `sample_id`."""
+        return self._site.store.samples[self._site.included]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Every (variant, ALT) of the store: contig, position, id, ref, alt, autosomal."""
+        return self._site.store.rows
+
+    def dataset(self) -> xr.Dataset:
+        """The whole store as sgkit's dataset, lazily (everybody in it, chosen or not)."""
+        return self._site.store.dataset()
+
+    def info(self) -> dict[str, Any]:
+        """What the cohort holds."""
+        return self._site.store.describe()
+
+    def where(self, **values: Any) -> Cohort:
+        """The same cohort with only the people whose columns have these values.
+
+        >>> cohort.where(population="FIN", sex="F")  # doctest: +SKIP
+
+        Raises
+        ------
+        SampleError
+            A column does not exist, or nobody is left.
+        """
+        table = self._site.store.samples
+        chosen = self._site.included.copy()
+        for column, value in values.items():
+            if column not in table:
+                raise SampleError(f"{column} is not a column of the sample table of {self.path}")
+            chosen &= table[column].isin(np.atleast_1d(value)).to_numpy()
+        if not chosen.any():
+            raise SampleError(f"nobody in {self.path} has {values}")
+        site = Site(
+            self._site.name,
+            self._site.store,
+            people=chosen,
+            backend=self._site.backend,
+            block_size=self._site.block_size,
+        )
+        return Cohort(site, self._rows_per_shard)
+
+    def as_site(self, name: str, policy: Policy) -> Site:
+        """These people as a site of a federation, behind an airlock with this policy."""
+        return Site(
+            name,
+            self._site.store,
+            policy,
+            people=self._site.included,
+            backend=self._site.backend,
+            block_size=self._site.block_size,
+        )
+
+    def _begin(self, question: dict[str, Any]) -> Run:
+        return Run(question)
+
+    def _panel(self, run: Run) -> Panel:
+        run.panel = own_panel(self.rows, self._site.store.build)
+        run.left_out |= run.panel.left_out
+        return run.panel
+
+    def _ask(self, run: Run, ask: Ask) -> Answer:
+        plan = ask.plan("direct", run.rounds, self.sites, self._rows_per_shard)
+        shards = _InOrder(self._site.answer(plan, dict(ask.inputs)))
+        name = self._site.name
+        answer = SiteAnswer(name, shards, 0, 0, None, self._site.cohort_digest, ())
+        return Answer(plan, {name: answer})
+
+    def _scores(self, pca_id: str) -> dict[str, Any]:
+        chosen = self._site.included
+        return {
+            "sample_id": ("samples", self._site.store.sample_id[chosen].astype(object)),
+            "sample_pca_projection": (
+                ("samples", "components"),
+                self._site.state.scores(pca_id).values[chosen],
+            ),
+        }
+
+    def use_scores(self, pca_id: str, sample_id: NDArray, values: NDArray) -> None:
+        """Take the scores of an earlier PCA of this cohort, to adjust a GWAS with them.
+
+        Raises
+        ------
+        SampleError
+            They are not of the people of this cohort.
+        """
+        place = pd.Index(sample_id.astype(str)).get_indexer(self._site.store.sample_id.astype(str))
+        if np.any(place[self._site.included] < 0):
+            raise SampleError(
+                f"PCA {pca_id} lacks people of {self.path}; run the PCA on this cohort again"
+            )
+        kept = np.where((place >= 0)[:, None], values[place], np.nan)
+        self._site.state.keep(pca_id, Scores(kept))
+
+
+class _InOrder:
+    """Shards of a running answer; each can be had once, in order, so none is kept."""
+
+    def __init__(self, parts: Iterator[Part]) -> None:
+        self._parts = parts
+        self._next = 0
+
+    def __call__(self, number: int) -> Aggregate:
+        if number != self._next:
+            raise IndexError(f"shard {number} of a running answer was asked out of order")
+        self._next += 1
+        aggregate, _ = next(self._parts)
+        return aggregate
+
+
+def open_cohort(path: str | Path, *, backend: str = "cpu", block_size: int | None = None) -> Cohort:
+    """Open a cohort made by `genome-eu import`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The VCF Zarr store, `*.vcz`.
+    backend : str
+        Kernels to compute with: "cpu", or "reference" for checking.
+    block_size : int, optional
+        Rows of a block; by default as many as suit the number of people.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    SourceError
+        There is no store, or it was not made by this package.
+    """
+    folder = Path(path)
+    site = Site.open(folder.name.removesuffix(".vcz") or "cohort", folder)
+    site.backend, site.block_size = backend, block_size
+    return Cohort(site)

@@ -1,0 +1,31 @@
+"""What other programs read: PLINK 2 files, GWAS-SSF, and our own Parquet tables."""
+
+from __future__ import annotations
+
+from genome_eu.formats.gwas_ssf import GwasSsfWriter, SsfSummary
+from genome_eu.formats.parquet import ParquetWriter, read_frequencies, read_gwas, read_pca
+from genome_eu.formats.plink import (
+    AfreqWriter,
+    GcountWriter,
+    GlmLinearWriter,
+    HardyWriter,
+    write_eigenval,
+    write_eigenvec,
+)
+from genome_eu.formats.streams import ResultWriter
+
+__all__ = [
+    "AfreqWriter",
+    "GcountWriter",
+    "GlmLinearWriter",
+    "GwasSsfWriter",
+    "HardyWriter",
+    "ParquetWriter",
+    "ResultWriter",
+    "SsfSummary",
+    "read_frequencies",
+    "read_gwas",
+    "read_pca",
+    "write_eigenval",
+    "write_eigenvec",
+]

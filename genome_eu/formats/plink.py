@@ -1,0 +1,315 @@
+"""PLINK 2's tables: .afreq, .gcount, .hardy, .glm.linear, .eigenvec and .eigenval.
+
+Columns, tabs and numbers (six significant digits) are those of PLINK 2.00a3.5. Withheld
+rows hold NA; rows at which nobody is called hold what PLINK prints there (``nan``, 0).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from genome_eu.errors import BadInput, UsageError
+from genome_eu.formats.rows import TOTAL, of_group, require, row_names, trait_names
+from genome_eu.formats.streams import AtomicFile, ResultWriter, write_whole
+from genome_eu.formats.text import (
+    constant,
+    header,
+    integers,
+    masked,
+    p_values,
+    significant,
+    strings,
+    tab_separated,
+)
+
+AFREQ = ("#CHROM", "ID", "REF", "ALT", "ALT_FREQS", "OBS_CT")
+GCOUNT = (
+    "#CHROM",
+    "ID",
+    "REF",
+    "ALT",
+    "HOM_REF_CT",
+    "HET_REF_ALT_CTS",
+    "TWO_ALT_GENO_CTS",
+    "HAP_REF_CT",
+    "HAP_ALT_CTS",
+    "MISSING_CT",
+)
+HARDY = (
+    "#CHROM",
+    "ID",
+    "A1",
+    "AX",
+    "HOM_A1_CT",
+    "HET_A1_CT",
+    "TWO_AX_CT",
+    "O(HET_A1)",
+    "E(HET_A1)",
+    "P",
+)
+GLM_LINEAR = (
+    "#CHROM",
+    "POS",
+    "ID",
+    "REF",
+    "ALT",
+    "A1",
+    "A1_FREQ",
+    "TEST",
+    "OBS_CT",
+    "BETA",
+    "SE",
+    "T_STAT",
+    "P",
+    "ERRCODE",
+)
+_NOT_IN_HARDY = ("X", "Y", "MT")
+
+
+class _GroupWriter(ResultWriter):
+    """One file about everybody, or about one group of a frequencies result."""
+
+    columns: Sequence[str]
+
+    def __init__(self, path: str | os.PathLike[str], *, group: str = TOTAL) -> None:
+        super().__init__()
+        self.group = group
+        self._file = self._create(path)
+        self._file.write(header(self.columns))
+
+    def _values(self, dataset: xr.Dataset, name: str) -> np.ndarray:
+        values = of_group(dataset, name, self.group)
+        if values is None:
+            prefix = "variant_" if self.group == TOTAL else "cohort_"
+            raise BadInput(
+                f"the result has no {prefix}{name}, which {self._file.target.name} needs. "
+                "Give a Dataset made by frequencies()."
+            )
+        return np.asarray(values)
+
+    def _withheld(self, dataset: xr.Dataset, kind: str) -> np.ndarray:
+        flags = of_group(dataset, f"{kind}_withheld", self.group)
+        if flags is None:
+            return np.zeros(dataset.sizes["variants"], dtype=bool)
+        return np.asarray(flags, dtype=bool)
+
+
+class AfreqWriter(_GroupWriter):
+    """``.afreq``: frequency of the ALT allele and number of alleles observed.
+
+    Parameters
+    ----------
+    path : path
+        The file, usually ``<stem>.afreq``.
+    group : str
+        A name in ``cohort_id``, or "Total" for everybody.
+    """
+
+    columns = AFREQ
+
+    def _append(self, dataset: xr.Dataset) -> None:
+        rows = row_names(dataset)
+        total = self._values(dataset, "allele_total")
+        withheld = self._withheld(dataset, "allele") | (total < 0)
+        frequency = significant(self._values(dataset, "allele_frequency")[:, 1], missing="nan")
+        text = tab_separated(
+            [
+                rows.contig,
+                rows.id,
+                rows.ref,
+                rows.alt,
+                masked(frequency, withheld),
+                masked(integers(total), withheld),
+            ],
+            self._file.target.name,
+        )
+        self._file.write(text)
+
+
+class GcountWriter(_GroupWriter):
+    """``.gcount``: people with each genotype. The parameters are those of `AfreqWriter`."""
+
+    columns = GCOUNT
+
+    def _append(self, dataset: xr.Dataset) -> None:
+        rows = row_names(dataset)
+        withheld = self._withheld(dataset, "genotype")
+        hom_ref, het, hom_alt, missing = (
+            masked(integers(self._values(dataset, name)), withheld)
+            for name in ("n_hom_ref", "n_het", "n_hom_alt", "n_missing")
+        )
+        # Haploid calls are stored as diploid ones, so the haploid columns count nobody.
+        none = masked(constant("0", len(rows)), withheld)
+        text = tab_separated(
+            [rows.contig, rows.id, rows.ref, rows.alt, hom_ref, het, hom_alt, none, none, missing],
+            self._file.target.name,
+        )
+        self._file.write(text)
+
+
+class HardyWriter(_GroupWriter):
+    """``.hardy``: Hardy-Weinberg test of autosomal rows; A1 is REF, as PLINK has it.
+
+    Rows on X, Y and MT are left out, because PLINK keeps them in other files; `close`
+    returns how many. The parameters are those of `AfreqWriter`.
+    """
+
+    columns = HARDY
+
+    def __init__(self, path: str | os.PathLike[str], *, group: str = TOTAL) -> None:
+        super().__init__(path, group=group)
+        self.rows_left_out = 0
+
+    def _append(self, dataset: xr.Dataset) -> None:
+        names = np.asarray(dataset["contig_id"].values).astype(str)
+        diploid = ~np.isin(names, _NOT_IN_HARDY)[np.asarray(dataset["variant_contig"].values)]
+        if not diploid.all():
+            self.rows_left_out += int(np.count_nonzero(~diploid))
+            dataset = dataset.isel(variants=np.flatnonzero(diploid))
+        rows = row_names(dataset)
+        hom_ref, het, hom_alt = (
+            self._values(dataset, name).astype(np.int64)
+            for name in ("n_hom_ref", "n_het", "n_hom_alt")
+        )
+        withheld = self._withheld(dataset, "genotype") | (np.minimum(hom_ref, het) < 0)
+        called = np.where(withheld, 0, hom_ref + het + hom_alt)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            observed = het / np.where(called > 0, called, np.nan)
+            p_ref = (2 * hom_ref + het) / np.where(called > 0, 2 * called, np.nan)
+        # PLINK expects no heterozygotes where nobody is called, and prints P = 1 there.
+        nobody = (called == 0) & ~withheld
+        expected = np.where(nobody, 0.0, 2 * p_ref * (1 - p_ref))
+        p = np.where(nobody, 1.0, self._values(dataset, "hwe_p_value"))
+        exact = of_group(dataset, "hwe_neg_log10_p", self.group)
+        columns = [rows.contig, rows.id, rows.ref, rows.alt]
+        columns += [masked(integers(n), withheld) for n in (hom_ref, het, hom_alt)]
+        columns += [
+            masked(significant(observed, missing="nan"), withheld),
+            masked(significant(expected), withheld),
+            masked(p_values(p, exact), withheld),
+        ]
+        self._file.write(tab_separated(columns, self._file.target.name))
+
+    def _finish(self) -> int:
+        return self.rows_left_out
+
+
+class GlmLinearWriter(ResultWriter):
+    """``<stem>.<trait>.glm.linear``, one file for each trait; A1 is always ALT.
+
+    Parameters
+    ----------
+    stem : path
+        Folder and beginning of the file names.
+    """
+
+    def __init__(self, stem: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self.stem = Path(stem)
+        self._of_trait: dict[str, AtomicFile] = {}
+
+    def _append(self, dataset: xr.Dataset) -> None:
+        require(dataset, ["variant_linreg_beta", "variant_linreg_errcode"])
+        traits = trait_names(dataset)
+        if not self._of_trait:
+            for trait in traits:
+                file = self._create(file_of_trait(self.stem, trait, ".glm.linear"))
+                file.write(header(GLM_LINEAR))
+                self._of_trait[trait] = file
+        if traits != list(self._of_trait):
+            raise BadInput(
+                f"a shard has the traits {', '.join(traits)}, the first one had "
+                f"{', '.join(self._of_trait)}. Append shards of one result only."
+            )
+        rows = row_names(dataset)
+        position = integers(rows.position)
+        test = constant("ADD", len(rows))
+        frequency = np.asarray(dataset["variant_allele_frequency"].values)[:, 1]
+        for index, (trait, file) in enumerate(self._of_trait.items()):
+            column = _TraitColumns(dataset, index)
+            code = np.asarray(column["errcode"]).astype(str)
+            withheld = code == "WITHHELD"
+            columns = [rows.contig, position, rows.id, rows.ref, rows.alt, rows.alt]
+            columns += [
+                masked(significant(frequency, missing="nan"), withheld | (frequency < 0)),
+                test,
+                masked(integers(column["n"]), withheld),
+            ]
+            untested = code != "."
+            columns += [
+                masked(significant(column[name]), untested) for name in ("beta", "se", "t_value")
+            ]
+            columns += [
+                masked(p_values(column["p_value"], column["neg_log10_p"]), untested),
+                strings(code),
+            ]
+            file.write(tab_separated(columns, f"trait {trait}"))
+
+    def _finish(self) -> list[Path]:
+        return [file.target for file in self._files]
+
+
+class _TraitColumns:
+    """One trait's columns of a gwas result, by the statistic's name."""
+
+    def __init__(self, dataset: xr.Dataset, index: int) -> None:
+        self._dataset = dataset
+        self._index = index
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._dataset[f"variant_linreg_{name}"].values[:, self._index]
+
+
+def file_of_trait(stem: Path, trait: str, ending: str) -> Path:
+    """``<stem>.<trait><ending>``, refusing traits that would name another folder."""
+    if not trait or any(mark in trait for mark in "/\\\0\n\t"):
+        raise UsageError(f"the trait {trait!r} cannot be part of a file name. Rename it.")
+    return stem.with_name(f"{stem.name}.{trait}{ending}")
+
+
+def write_eigenvec(
+    path: str | os.PathLike[str],
+    sample_id: Sequence[str] | np.ndarray,
+    projection: np.ndarray,
+    *,
+    family_id: Sequence[str] | np.ndarray | None = None,
+) -> None:
+    """Write a cohort's own principal components, one person a line.
+
+    The file holds people: it stays at the site that made it.
+
+    Parameters
+    ----------
+    path : path
+        The file, usually ``<stem>.eigenvec``.
+    sample_id : strings, shape (people,)
+    projection : float array, shape (people, components)
+        Unit norm over people.
+    family_id : strings, shape (people,), optional
+        Adds the column ``#FID``, which PLINK writes for .fam files that have families.
+    """
+    scores = np.asarray(projection, dtype=np.float64)
+    ids = np.asarray(sample_id)
+    if scores.ndim != 2 or len(scores) != len(ids):
+        raise BadInput(
+            f"projection has shape {scores.shape}, but there are {len(ids)} sample ids. "
+            "Give one line of components for each person."
+        )
+    components = [f"PC{k + 1}" for k in range(scores.shape[1])]
+    columns = [strings(ids)] + [significant(scores[:, k]) for k in range(scores.shape[1])]
+    names = ["#IID", *components]
+    if family_id is not None:
+        columns.insert(0, strings(np.asarray(family_id)))
+        names = ["#FID", "IID", *components]
+    write_whole(path, header(names) + bytes(tab_separated(columns, Path(path).name)))
+
+
+def write_eigenval(path: str | os.PathLike[str], eigenvalues: np.ndarray) -> None:
+    """Write the eigenvalues, one a line."""
+    text = significant(np.asarray(eigenvalues))
+    write_whole(path, "".join(f"{value}\n" for value in text.to_pylist()).encode())

@@ -1,0 +1,138 @@
+"""Files that appear whole or not at all, and the shape that every writer of rows shares."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import xarray as xr
+
+from genome_eu.errors import UsageError
+
+
+class AtomicFile:
+    """A binary file written beside its target and renamed onto it when it is complete.
+
+    Parameters
+    ----------
+    target : path
+        The final name; its folder must exist. Whatever is there stays until `commit`.
+    """
+
+    def __init__(self, target: str | os.PathLike[str]) -> None:
+        self.target = Path(target)
+        if not self.target.parent.is_dir():
+            raise UsageError(
+                f"cannot write {self.target.name}: the folder {self.target.parent} does not exist. "
+                "Create it first."
+            )
+        # The process id keeps two runs into one folder from writing the same temporary.
+        self.temporary = self.target.with_name(f".{self.target.name}.{os.getpid()}.partial")
+        self.handle: BinaryIO = self.temporary.open("wb")
+
+    def write(self, content: bytes | memoryview) -> int:
+        return self.handle.write(content)
+
+    def seal(self) -> None:
+        """Bring the bytes to the disk; the file keeps its temporary name."""
+        if not self.handle.closed:
+            self.handle.flush()
+            os.fsync(self.handle.fileno())
+            self.handle.close()
+
+    def commit(self) -> None:
+        self.seal()
+        self.temporary.replace(self.target)
+
+    def abort(self) -> None:
+        self.handle.close()
+        self.temporary.unlink(missing_ok=True)
+
+
+def write_whole(target: str | os.PathLike[str], content: bytes) -> None:
+    """Write one small file atomically."""
+    file = AtomicFile(target)
+    try:
+        file.write(content)
+        file.commit()
+    except BaseException:
+        file.abort()
+        raise
+
+
+class ResultWriter(ABC):
+    """Receives shards of a result, in row order, and leaves complete files behind.
+
+    Use as a context manager: leaving it normally closes the writer, leaving it by an
+    exception removes everything that was begun.
+    """
+
+    def __init__(self) -> None:
+        self._open = True
+        self._files: list[AtomicFile] = []
+
+    def _create(self, target: str | os.PathLike[str]) -> AtomicFile:
+        try:
+            file = AtomicFile(target)
+        except BaseException:
+            self.abort()
+            raise
+        self._files.append(file)
+        return file
+
+    def append(self, dataset: xr.Dataset) -> None:
+        """Add the next rows of the result."""
+        if not self._open:
+            raise UsageError(f"{type(self).__name__} is closed; open a new one to write more rows.")
+        try:
+            self._append(dataset)
+        except BaseException:
+            self.abort()
+            raise
+
+    def close(self) -> Any:
+        """Finish the files and give them their names."""
+        if not self._open:
+            return None
+        try:
+            # All are finished before the first one appears under its name.
+            summary = self._finish()
+            for file in self._files:
+                file.seal()
+            for file in self._files:
+                file.commit()
+        except BaseException:
+            self.abort()
+            raise
+        self._open = False
+        return summary
+
+    def abort(self) -> None:
+        """Remove what was begun; nothing under the final names is touched."""
+        if self._open:
+            self._open = False
+            for file in self._files:
+                file.abort()
+
+    @abstractmethod
+    def _append(self, dataset: xr.Dataset) -> None: ...
+
+    def _finish(self) -> Any:
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()

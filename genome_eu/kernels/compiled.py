@@ -1,0 +1,35 @@
+"""How the kernels are compiled: without the GIL, and kept on disk where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit, types
+from numba.extending import intrinsic
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first call, releasing the GIL so that threads run blocks side by side.
+
+    Nothing is parallel inside a kernel: whoever schedules the blocks supplies the threads,
+    and one thread per block keeps the order of every sum fixed.
+    """
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        # numba raises when neither the package nor the user's cache directory is writable,
+        # as in a container that runs under an arbitrary user; slower starts beat none.
+        return njit(nogil=True)(function)
+
+
+@intrinsic
+def popcount(typing_context, word):
+    """Number of set bits of a uint64; one machine instruction, and one that vectorizes."""
+    if word != types.uint64:
+        return None
+
+    def emit(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), emit

@@ -1,0 +1,238 @@
+"""What a question answers: labelled datasets in sgkit's names that draw and write themselves.
+
+Each is an `xarray.Dataset`, so everything that works on one works on it, sgkit's functions
+included. The dimension `variants` has one entry per row: a variant and one of its ALT alleles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from genome_eu.errors import UsageError
+from genome_eu.stats import counts, linear
+
+ROWS, GROUPS, TRAITS = "variants", "cohorts", "traits"
+
+
+class FrequencyResult(xr.Dataset):
+    """Genotype counts, allele frequencies and Hardy–Weinberg tests.
+
+    `variant_*` is everybody, `cohort_*` has one entry per group. −1 and NaN stand where a policy
+    withheld a number; `*_withheld` says so.
+    """
+
+    __slots__ = ()
+
+    def plot(self, **options: Any) -> Any:
+        """Allele frequencies of the groups against each other."""
+        from genome_eu.report.plots import frequency_comparison
+
+        return frequency_comparison(self, **options)
+
+    def to_files(self, folder: str | Path) -> list[Path]:
+        """Write Parquet and PLINK 2's `.afreq`, `.gcount`, `.hardy` into a folder."""
+        from genome_eu.formats.folder import FrequencyFiles
+
+        with FrequencyFiles(Path(folder)) as files:
+            files.append(self)
+        return files.paths
+
+
+class PcaResult(xr.Dataset):
+    """Loadings and eigenvalues; for one's own cohort also the scores of its people."""
+
+    __slots__ = ()
+
+    @property
+    def pca_id(self) -> str:
+        """What names the scores that each site keeps."""
+        return str(self.attrs["pca_id"])
+
+    def plot(self, **options: Any) -> Any:
+        """Scores of one's own people, or the loadings where there are no scores."""
+        from genome_eu.report import plots
+
+        draw = plots.pca_scores if "sample_pca_projection" in self else plots.pca_loadings
+        return draw(self, **options)
+
+    def to_files(self, folder: str | Path) -> list[Path]:
+        """Write Parquet loadings and PLINK 2's `.eigenval` (and `.eigenvec` for a cohort)."""
+        from genome_eu.formats.folder import write_pca
+
+        return write_pca(self, Path(folder))
+
+
+class GwasResult(xr.Dataset):
+    """Effects, standard errors and p-values, (variants, traits). The effect allele is ALT."""
+
+    __slots__ = ()
+
+    def manhattan(self, trait: str | None = None, **options: Any) -> Any:
+        """−log10 p along the genome."""
+        from genome_eu.report.plots import manhattan
+
+        return manhattan(self, trait=trait, **options)
+
+    def qq(self, trait: str | None = None, **options: Any) -> Any:
+        """Observed against expected −log10 p, with the genomic inflation factor."""
+        from genome_eu.report.plots import qq
+
+        return qq(self, trait=trait, **options)
+
+    def to_gwas_ssf(self, path: str | Path, trait: str | None = None) -> Path:
+        """Write one trait as GWAS-SSF 1.0 with its metadata sidecar.
+
+        Raises
+        ------
+        UsageError
+            There are several traits and none is named, or the name is not among them.
+        """
+        from genome_eu.formats import GwasSsfWriter
+
+        names = [str(name) for name in self["trait_id"].values]
+        if trait is None and len(names) > 1:
+            raise UsageError(f"name one of the {len(names)} traits, for example {names[0]}")
+        if trait is not None and trait not in names:
+            raise UsageError(f"trait {trait} is not in this result; it has {', '.join(names)}")
+        with GwasSsfWriter(Path(path), trait or names[0]) as writer:
+            writer.append(self)
+        return Path(path)
+
+    def to_files(self, folder: str | Path) -> list[Path]:
+        """Write Parquet, and per trait PLINK 2's `.glm.linear` and GWAS-SSF."""
+        from genome_eu.formats.folder import GwasFiles
+
+        with GwasFiles(Path(folder)) as files:
+            files.append(self)
+        return files.paths
+
+
+def row_variables(rows: pd.DataFrame, contigs: Sequence[str]) -> dict[str, Any]:
+    """The variables that name rows, in sgkit's names."""
+    index = pd.Index(contigs).get_indexer(rows["contig"])
+    alleles = np.column_stack([rows["ref"].to_numpy(object), rows["alt"].to_numpy(object)])
+    return {
+        "contig_id": ("contigs", np.array(contigs, dtype=object)),
+        "variant_contig": (ROWS, index.astype(np.int16)),
+        "variant_position": (ROWS, rows["position"].to_numpy(np.int32)),
+        "variant_allele": ((ROWS, "alleles"), alleles),
+        "variant_id": (ROWS, rows["id"].to_numpy(object)),
+    }
+
+
+def _both_alleles(alt: NDArray, number: NDArray, withheld: NDArray) -> NDArray:
+    """(REF, ALT) counts along a last axis."""
+    return np.stack([np.where(withheld, -1, number - alt), alt], axis=-1)
+
+
+def frequency_shard(
+    rows: pd.DataFrame,
+    contigs: Sequence[str],
+    found: counts.Frequencies,
+    labels: Sequence[str],
+    attrs: dict[str, Any],
+) -> FrequencyResult:
+    """A shard of frequencies as a dataset."""
+    variables = row_variables(rows, contigs)
+    for prefix, group, dims in (
+        ("variant", 0, (ROWS,)),
+        ("cohort", slice(1, None), (ROWS, GROUPS)),
+    ):
+
+        def put(name: str, values: NDArray, more: tuple[str, ...] = ()) -> None:
+            variables[f"{prefix}_{name}"] = ((*dims, *more), values)  # noqa: B023
+
+        withheld = found.alleles_withheld[:, group]
+        frequency = found.allele_frequency[:, group]
+        put("n_called", found.n_called[:, group])
+        put("n_missing", found.n_missing[:, group])
+        put("call_rate", found.call_rate[:, group])
+        put("n_hom_ref", found.n_hom_ref[:, group])
+        put("n_het", found.n_het[:, group])
+        put("n_hom_alt", found.n_hom_alt[:, group])
+        put("allele_total", found.allele_number[:, group])
+        put(
+            "allele_count",
+            _both_alleles(found.allele_count[:, group], found.allele_number[:, group], withheld),
+            ("alleles",),
+        )
+        put("allele_frequency", np.stack([1.0 - frequency, frequency], axis=-1), ("alleles",))
+        put("hwe_neg_log10_p", found.hwe_neg_log10_p[:, group])
+        put("hwe_p_value", 10.0 ** -found.hwe_neg_log10_p[:, group])
+        put("allele_withheld", withheld)
+        put("genotype_withheld", found.genotypes_withheld[:, group])
+    variables["cohort_id"] = (GROUPS, np.array(labels, dtype=object))
+    return FrequencyResult(variables, attrs=attrs)
+
+
+def gwas_shard(
+    rows: pd.DataFrame,
+    contigs: Sequence[str],
+    found: linear.LinearResult,
+    traits: Sequence[str],
+    attrs: dict[str, Any],
+) -> GwasResult:
+    """A shard of a linear GWAS as a dataset."""
+    both = (ROWS, TRAITS)
+    variables = row_variables(rows, contigs)
+    frequency = found.allele_frequency
+    variables |= {
+        "trait_id": (TRAITS, np.array(traits, dtype=object)),
+        "variant_allele_frequency": (
+            (ROWS, "alleles"),
+            np.column_stack([1.0 - frequency, frequency]),
+        ),
+        "variant_linreg_beta": (both, found.beta),
+        "variant_linreg_se": (both, found.se),
+        "variant_linreg_t_value": (both, found.t),
+        "variant_linreg_p_value": (both, 10.0**-found.neg_log10_p),
+        "variant_linreg_neg_log10_p": (both, found.neg_log10_p),
+        "variant_linreg_n": (both, found.n),
+        "variant_linreg_df": (both, found.df),
+        "variant_linreg_errcode": (both, found.errcode.astype(object)),
+    }
+    return GwasResult(variables, attrs=attrs)
+
+
+def join(shards: Sequence[xr.Dataset], dim: str = ROWS) -> Any:
+    """Shards as one dataset, keeping what does not run along `dim` from the first."""
+    first = shards[0]
+    if len(shards) == 1:
+        return first
+    variables: dict[str, Any] = {}
+    for name, variable in first.variables.items():
+        if dim not in variable.dims:
+            variables[str(name)] = (variable.dims, variable.values)
+            continue
+        axis = variable.dims.index(dim)
+        values = [shard[name].values for shard in shards]
+        variables[str(name)] = (variable.dims, np.concatenate(values, axis=axis))
+    return type(first)(variables, attrs=first.attrs)
+
+
+def attributes(**values: Any) -> dict[str, Any]:
+    """Dataset attributes: strings and numbers as they are, everything else as JSON."""
+    return {
+        name: value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
+        for name, value in values.items()
+    }
+
+
+__all__ = [
+    "FrequencyResult",
+    "GwasResult",
+    "PcaResult",
+    "attributes",
+    "frequency_shard",
+    "gwas_shard",
+    "join",
+    "row_variables",
+]

@@ -1,0 +1,1 @@
+"""The mathematics: each statistic is typed sums and pure functions on them."""

@@ -1,0 +1,408 @@
+"""Linear association of traits with dosage, adjusted for covariates.
+
+With site effects (the default) every site centres dosage, covariates and traits within itself, so
+that sums over sites equal the pooled fit with one intercept per site. Without them the design has
+one common intercept column. Missing calls are replaced by a mean (`mean`: the site's own, or with
+a common intercept the mean over all sites), or the people who lack the call are dropped from that
+row (`drop`, PLINK's fit).
+
+Two aggregates leave a site: `DesignSums` once, and one of the row sums per row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+from genome_eu.errors import TraitError
+from genome_eu.stats.aggregate import Aggregate, Private, count, every, total
+from genome_eu.stats.block import Block
+from genome_eu.stats.tails import t_neg_log10_p
+
+# A dosage is collinear with the covariates where they explain all but this part of it.
+_COLLINEAR = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Design(Private):
+    """One site's people: covariates and traits on the agreed scale, 0 for people left out."""
+
+    x: NDArray  # (people, covariates), with the common intercept first where there is one
+    y: NDArray  # (people, traits)
+    included: NDArray  # bool (people,)
+    site_effects: bool
+
+    @property
+    def groups(self) -> NDArray:
+        """Group labels for counting: 0 for the people in the model, −1 for all others."""
+        return np.where(self.included, 0, -1)
+
+
+def design(x: NDArray, y: NDArray, *, site_effects: bool) -> Design:
+    """Prepare a site's people for the sums.
+
+    Parameters
+    ----------
+    x : float64 array, shape (people, covariates)
+        Covariates less the agreed origin, over the agreed scale; NaN where missing.
+    y : float64 array, shape (people, traits)
+        Traits, likewise. Only people with every value take part.
+    site_effects : bool
+        Centre within this site, instead of one intercept column for all sites.
+    """
+    included = ~(np.isnan(x).any(axis=1) | np.isnan(y).any(axis=1))
+    x = np.where(included[:, None], x, 0.0)
+    y = np.where(included[:, None], y, 0.0)
+    if site_effects:
+        people = max(int(included.sum()), 1)
+        x = np.where(included[:, None], x - x.sum(axis=0) / people, 0.0)
+        y = np.where(included[:, None], y - y.sum(axis=0) / people, 0.0)
+    else:
+        x = np.column_stack([included.astype(float), x])
+    return Design(x, y, included, site_effects)
+
+
+@dataclass(frozen=True, eq=False)
+class DesignSums(Aggregate):
+    """Products of covariates and traits over the people of the model."""
+
+    statistic = "linear_design"
+
+    people: NDArray = count("people", gate="people")
+    intercepts: NDArray = count("sites", gate="label")
+    xx: NDArray = total("covariate²", "covariates", "covariates", gate="moments")
+    xy: NDArray = total("covariate·trait", "covariates", "traits", gate="moments")
+    yy: NDArray = total("trait²", "traits", gate="moments")
+
+
+def summarize_design(model: Design) -> DesignSums:
+    """Products of covariates and traits at one site."""
+    people = int(model.included.sum())
+    return DesignSums(
+        people=np.int64(people),
+        intercepts=np.int64(1 if model.site_effects and people else 0),
+        xx=model.x.T @ model.x,
+        xy=model.x.T @ model.y,
+        yy=np.einsum("it,it->t", model.y, model.y),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class MeanSums(Aggregate):
+    """Row sums with missing calls replaced by the site's own mean, centred within the site."""
+
+    statistic = "linear_mean"
+
+    called: NDArray = count("people", "rows", gate="association")
+    allele_count: NDArray = count("alleles", "rows", gate="association")
+    gg: NDArray = total("dosage²", "rows", gate="association")
+    gx: NDArray = total("dosage·covariate", "rows", "covariates", gate="association")
+    gy: NDArray = total("dosage·trait", "rows", "traits", gate="association")
+    shown: NDArray = every("flag", "rows")
+
+
+@dataclass(frozen=True, eq=False)
+class RawSums(Aggregate):
+    """Row sums of observed dosages and of the missing plane, for one mean over all sites."""
+
+    statistic = "linear_raw"
+
+    called: NDArray = count("people", "rows", gate="association")
+    missing: NDArray = count("people", "rows", gate="missing")
+    allele_count: NDArray = count("alleles", "rows", gate="association")
+    gg: NDArray = count("dosage²", "rows", gate="association")
+    gx: NDArray = total("dosage·covariate", "rows", "covariates", gate="association")
+    gy: NDArray = total("dosage·trait", "rows", "traits", gate="association")
+    mx: NDArray = total("missing·covariate", "rows", "covariates", gate="missing")
+    my: NDArray = total("missing·trait", "rows", "traits", gate="missing")
+    shown: NDArray = every("flag", "rows")
+
+
+@dataclass(frozen=True, eq=False)
+class CompleteSums(Aggregate):
+    """Row sums over the people called in that row; every product of the model, row by row."""
+
+    statistic = "linear_complete"
+
+    called: NDArray = count("people", "rows", gate="missing")
+    intercepts: NDArray = count("sites", "rows", gate="missing")
+    allele_count: NDArray = count("alleles", "rows", gate="association")
+    gg: NDArray = total("dosage²", "rows", gate="association")
+    gx: NDArray = total("dosage·covariate", "rows", "covariates", gate="association")
+    gy: NDArray = total("dosage·trait", "rows", "traits", gate="association")
+    xx: NDArray = total("covariate²", "rows", "covariates", "covariates", gate="missing")
+    xy: NDArray = total("covariate·trait", "rows", "covariates", "traits", gate="missing")
+    yy: NDArray = total("trait²", "rows", "traits", gate="missing")
+    shown: NDArray = every("flag", "rows")
+
+
+RowSums: TypeAlias = MeanSums | RawSums | CompleteSums
+
+
+def _tally(block: Block, model: Design) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Called people, missing people, Σg and Σg² per row, int64."""
+    tallies = block.counts(model.groups, 1)[:, 0]
+    allele_count = tallies[:, 1] + 2 * tallies[:, 2]
+    return (
+        tallies[:, :3].sum(axis=1),
+        tallies[:, 3],
+        allele_count,
+        tallies[:, 1] + 4 * tallies[:, 2],
+    )
+
+
+def _mean_dosage(allele_count: NDArray, called: NDArray) -> NDArray:
+    return allele_count / np.maximum(called, 1)
+
+
+def summarize_mean(block: Block, model: Design) -> MeanSums:
+    """Row sums at one site with its own mean in place of missing calls (needs site effects)."""
+    called, _, allele_count, squares = _tally(block, model)
+    mean = _mean_dosage(allele_count, called)
+    dosage, missing = block.matmul(np.hstack([model.x, model.y]))
+    centred = dosage + mean[:, None] * missing
+    covariates = model.x.shape[1]
+    return MeanSums(
+        called=called,
+        allele_count=allele_count,
+        gg=squares - called * mean**2,
+        gx=centred[:, :covariates],
+        gy=centred[:, covariates:],
+        shown=np.ones(called.shape, bool),
+    )
+
+
+def summarize_raw(block: Block, model: Design) -> RawSums:
+    """Row sums at one site, to be completed with the mean over all sites."""
+    called, absent, allele_count, squares = _tally(block, model)
+    dosage, missing = block.matmul(np.hstack([model.x, model.y]))
+    covariates = model.x.shape[1]
+    return RawSums(
+        called=called,
+        missing=absent,
+        allele_count=allele_count,
+        gg=squares,
+        gx=dosage[:, :covariates],
+        gy=dosage[:, covariates:],
+        mx=missing[:, :covariates],
+        my=missing[:, covariates:],
+        shown=np.ones(called.shape, bool),
+    )
+
+
+def summarize_complete(block: Block, model: Design) -> CompleteSums:
+    """Row sums at one site over the people called in each row."""
+    x, y = model.x, model.y
+    covariates, traits = x.shape[1], y.shape[1]
+    upper = np.triu_indices(covariates)
+    called, absent, allele_count, squares = _tally(block, model)
+    dosage, missing = block.matmul(np.hstack([x, y]))
+    sums = summarize_design(model)
+
+    xx = np.broadcast_to(sums.xx, (called.size, covariates, covariates)).copy()
+    xy = np.broadcast_to(sums.xy, (called.size, covariates, traits)).copy()
+    yy = np.broadcast_to(sums.yy, (called.size, traits)).copy()
+    if absent.any():
+        pairs = (x[:, upper[0]] * x[:, upper[1]], (x[:, :, None] * y[:, None, :]), y**2)
+        products = np.hstack([pairs[0], pairs[1].reshape(len(x), -1), pairs[2]])
+        _, lost = block.matmul(products)
+        lost_xx = np.zeros_like(xx)
+        lost_xx[:, upper[0], upper[1]] = lost[:, : upper[0].size]
+        lost_xx[:, upper[1], upper[0]] = lost[:, : upper[0].size]
+        xx -= lost_xx
+        xy -= lost[:, upper[0].size : upper[0].size + covariates * traits].reshape(xy.shape)
+        yy -= lost[:, upper[0].size + covariates * traits :]
+    mean = np.zeros(called.shape)
+    if model.site_effects:
+        # Centre g, X and y over the people called in this row.
+        mean = _mean_dosage(allele_count, called)
+        people = np.maximum(called, 1)[:, None]
+        x_sum, y_sum = -missing[:, :covariates], -missing[:, covariates:]
+        xx -= x_sum[:, :, None] * (x_sum / people)[:, None, :]
+        xy -= x_sum[:, :, None] * (y_sum / people)[:, None, :]
+        yy -= y_sum**2 / people
+        dosage[:, :covariates] -= mean[:, None] * x_sum
+        dosage[:, covariates:] -= mean[:, None] * y_sum
+    return CompleteSums(
+        called=called,
+        intercepts=(called > 0).astype(np.int64) if model.site_effects else np.zeros_like(called),
+        allele_count=allele_count,
+        gg=squares - called * mean**2,
+        gx=dosage[:, :covariates],
+        gy=dosage[:, covariates:],
+        xx=xx,
+        xy=xy,
+        yy=yy,
+        shown=np.ones(called.shape, bool),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class LinearResult:
+    """Per row and trait, each float64 (rows, traits) unless said otherwise.
+
+    `errcode` uses PLINK's words: `.` is a fit, `CONST_ALLELE` a row that does not vary,
+    `VIF_INFINITE` one that the covariates explain entirely, `TOO_FEW` one without residual
+    degrees of freedom, `WITHHELD` one that a site's policy kept back.
+    """
+
+    beta: NDArray
+    se: NDArray
+    t: NDArray
+    neg_log10_p: NDArray
+    df: NDArray
+    n: NDArray  # int64
+    allele_frequency: NDArray  # (rows,)
+    errcode: NDArray  # str
+
+
+def complete(sums: RawSums, people: int) -> tuple[NDArray, NDArray, NDArray]:
+    """gg, gx and gy with the mean over all sites in place of missing calls."""
+    mean = _mean_dosage(sums.allele_count, sums.called)
+    gg = sums.gg + mean**2 * (people - sums.called)
+    return gg, sums.gx + mean[:, None] * sums.mx, sums.gy + mean[:, None] * sums.my
+
+
+def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearResult:
+    """Effect, standard error and p-value of every row and trait.
+
+    Parameters
+    ----------
+    model : DesignSums
+        Merged over sites.
+    sums : MeanSums, RawSums or CompleteSums
+        A shard of rows, merged over sites.
+    trait_scale : float64 array, shape (traits,)
+        What traits were divided by; effects are given on the trait's own scale.
+
+    Notes
+    -----
+    LLᵀ = XᵀX, a = L⁻¹Xᵀg, c = L⁻¹Xᵀy; V = gᵀg − aᵀa, U = gᵀy − aᵀc, β = U/V,
+    σ² = (yᵀy − cᵀc − β²V)/df, SE = √(σ²/V), df = N − intercepts − columns − 1.
+    """
+    columns = model.xx.shape[0]
+    if isinstance(sums, CompleteSums):
+        gg, gx, gy = sums.gg, sums.gx, sums.gy
+        n, df = sums.called, sums.called - sums.intercepts - columns - 1
+        a, c, yy = _whiten_by_row(sums, df > 0)
+    else:
+        n = np.full(sums.called.shape, int(model.people))
+        df = n - int(model.intercepts) - columns - 1
+        if isinstance(sums, RawSums):
+            gg, gx, gy = complete(sums, int(model.people))
+        else:
+            gg, gx, gy = sums.gg, sums.gx, sums.gy
+        lower = np.linalg.cholesky(model.xx) if columns else model.xx
+        a = solve_triangular(lower, gx.T, lower=True).T if columns else gx
+        c = solve_triangular(lower, model.xy, lower=True) if columns else model.xy
+        c, yy = c[None], model.yy[None]
+
+    unexplained = gg - np.einsum("rc,rc->r", a, a)
+    score = gy - np.einsum("rc,rct->rt", a, np.broadcast_to(c, (a.shape[0], *c.shape[1:])))
+    residual = yy - np.einsum("rct,rct->rt", c, c)
+    # A row that does not vary has integer sums, so only rounding of the mean is left of gg.
+    monomorphic = _monomorphic(sums)
+    codes = np.select(
+        [~sums.shown, df <= 0, monomorphic, unexplained <= _COLLINEAR * np.abs(gg)],
+        ["WITHHELD", "TOO_FEW", "CONST_ALLELE", "VIF_INFINITE"],
+        default=".",
+    )
+    fit = codes == "."
+    v = np.where(fit, unexplained, np.nan)[:, None]
+    beta = score / v
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = np.maximum(residual - beta**2 * v, 0.0) / np.where(fit, df, 1)[:, None]
+        se = np.sqrt(variance / v)
+        t = beta / se
+    neg_log10_p = t_neg_log10_p(t, df[:, None])
+    shape = beta.shape
+    called = sums.called
+    with np.errstate(invalid="ignore", divide="ignore"):
+        frequency = np.where(sums.shown, sums.allele_count / (2.0 * called), np.nan)
+    return LinearResult(
+        beta=beta * trait_scale,
+        se=se * trait_scale,
+        t=t,
+        neg_log10_p=neg_log10_p,
+        df=np.broadcast_to(np.where(sums.shown, df, -1)[:, None], shape),
+        n=np.broadcast_to(np.where(sums.shown, n, -1)[:, None], shape),
+        allele_frequency=frequency,
+        errcode=np.broadcast_to(codes[:, None], shape),
+    )
+
+
+def _monomorphic(sums: RowSums) -> NDArray:
+    """Rows in which every analysed person has the same number of copies."""
+    if isinstance(sums, RawSums):
+        return sums.gg * sums.called == sums.allele_count**2
+    # gg is centred within sites: exactly 0 where a site does not vary, at least 1/2 elsewhere.
+    return sums.gg < 0.25
+
+
+def _whiten_by_row(sums: CompleteSums, usable: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """a and c of each row from its own XᵀX; 0 where the row's covariates are collinear."""
+    rows, columns = sums.gx.shape
+    if not columns:
+        return sums.gx, sums.xy, sums.yy
+    xx = np.where(usable[:, None, None], sums.xx, np.eye(columns))
+    try:
+        lower = np.linalg.cholesky(xx)
+    except np.linalg.LinAlgError:
+        lower = np.broadcast_to(np.eye(columns), xx.shape).copy()
+        for row in range(rows):
+            try:
+                lower[row] = np.linalg.cholesky(xx[row])
+            except np.linalg.LinAlgError:
+                # Fewer people than covariates can tell apart: gg = aᵀa marks the row collinear.
+                lower[row] = np.nan
+    a = np.linalg.solve(lower, sums.gx[..., None])[..., 0]
+    c = np.linalg.solve(lower, sums.xy)
+    collinear = np.isnan(a).any(axis=1)
+    a[collinear] = np.sqrt(np.maximum(sums.gg[collinear], 0.0))[:, None]
+    c[collinear] = 0.0
+    return a, c, sums.yy
+
+
+def require_independent(model: DesignSums, names: list[str], trait_names: list[str]) -> None:
+    """Raise where covariates are collinear or determine a trait, or too few people are left."""
+    columns = model.xx.shape[0]
+    free = int(model.people) - int(model.intercepts) - columns - 1
+    if free <= 0:
+        raise TraitError(
+            f"trait {trait_names[0]} has {int(model.people)} people with all covariates, too few "
+            f"for {columns} covariates and the genotype; leave covariates out"
+        )
+    # Names of the columns: a common intercept, where there is one, comes first.
+    labels = ["the intercept"] * (columns - len(names)) + names
+    remaining = np.diag(model.xx).copy()
+    lower = np.zeros_like(model.xx)
+    for column, label in enumerate(labels):
+        rest = model.xx[column, column] - lower[column, :column] @ lower[column, :column]
+        if rest <= _COLLINEAR * max(remaining[column], np.finfo(float).tiny):
+            raise TraitError(
+                f"covariate {label} is a combination of {_join(labels[:column])}"
+                f"{' and of the sites' if int(model.intercepts) else ''}; leave it out"
+            )
+        lower[column, column] = np.sqrt(rest)
+        below = slice(column + 1, None)
+        lower[below, column] = (
+            model.xx[below, column] - lower[below, :column] @ lower[column, :column]
+        ) / lower[column, column]
+    explained = (
+        solve_triangular(lower, model.xy, lower=True) if columns else np.zeros_like(model.xy)
+    )
+    left = model.yy - np.einsum("ct,ct->t", explained, explained)
+    for name, rest, whole in zip(trait_names, left, model.yy, strict=True):
+        if rest <= _COLLINEAR * whole:
+            raise TraitError(
+                f"trait {name} does not vary once the covariates are taken out; check whether a "
+                f"covariate repeats it"
+            )
+
+
+def _join(labels: list[str]) -> str:
+    return ", ".join(labels) if labels else "nothing that varies"
