@@ -102,8 +102,9 @@ class GwasResult(xr.Dataset):
             raise UsageError(f"name one of the {len(names)} traits, for example {names[0]}")
         if trait is not None and trait not in names:
             raise UsageError(f"trait {trait} is not in this result; it has {', '.join(names)}")
-        with GwasSsfWriter(Path(path), trait or names[0]) as writer:
-            writer.append(self)
+        place = names.index(trait or names[0])
+        with GwasSsfWriter(Path(path)) as writer:
+            writer.append(self.isel(traits=[place]))
         return Path(path)
 
     def to_files(self, folder: str | Path) -> list[Path]:

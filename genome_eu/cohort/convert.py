@@ -67,7 +67,7 @@ def import_genotypes(
         A VCF compressed by bgzip or a BCF, with its .tbi or .csi index; or the .bed file or the
         prefix of a PLINK 1 fileset, whose people are called by IID, or FID_IID where IIDs repeat.
     target : path
-        The store to make, by custom ``NAME.vcz``.
+        The store to make, by convention ``NAME.vcz``.
     samples : path, optional
         Table of people, tab-separated or Parquet, with a column ``sample_id``; the others are kept
         as traits, covariates and groups. Without a column ``sex``, that of a .fam file is used.

@@ -177,7 +177,7 @@ def _people_slices(call_genotype: Any) -> list[slice]:
 
 def _called(call_genotype: Any, variants: slice, people: slice, digest: Any) -> NDArray:
     genotypes = np.ascontiguousarray(call_genotype[variants, people])
-    digest.update(genotypes)
+    digest.update(genotypes.data)
     return genotypes
 
 
@@ -212,14 +212,14 @@ class _PackedWriter:
     def _write(self, block: NDArray) -> None:
         self.packed[self.written : self.written + len(block)] = block
         self.chunk_digests[self.written // self.chunk_rows] = chunk_digest(block)
-        self.digest.update(np.ascontiguousarray(block))
+        self.digest.update(np.ascontiguousarray(block).data)
         self.missing_calls += int(_MISSING_PER_BYTE[block].sum(dtype=np.int64))
         self.written += len(block)
 
 
 def chunk_digest(block: NDArray) -> NDArray:
     """SHA-256 of a chunk's bytes, as 32 numbers."""
-    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(block)).digest(), dtype=np.uint8)
+    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(block).data).digest(), dtype=np.uint8)
 
 
 def _create(group: Any, name: str, shape: tuple, chunks: tuple, dtype: Any) -> Any:

@@ -86,6 +86,7 @@ class RowTally:
     _keys: list[NDArray] = field(default_factory=list)
 
     def add(self, rows: pd.DataFrame) -> None:
+        """Take in the next rows of the store."""
         digest_rows(self.digest, rows)
         self.rows += len(rows)
         self.autosomal += int(rows["autosomal"].sum())

@@ -67,8 +67,8 @@ def read_sample_table(path: str | Path) -> pd.DataFrame:
     if not path.is_file():
         raise SampleError(f"{path}: no such sample table.")
     columns = _parquet_columns(path) if path.suffix.lower() in _PARQUET else _text_columns(path)
-    ids = columns.pop(SAMPLE_ID)
-    empty = [line for line, one in enumerate(ids, start=1) if one is None or not one.strip()]
+    ids = [one or "" for one in columns.pop(SAMPLE_ID)]
+    empty = [line for line, one in enumerate(ids, start=1) if not one.strip()]
     if empty:
         raise SampleError(
             f"{path.name} has {_people(len(empty))} with an empty sample_id (first: person "

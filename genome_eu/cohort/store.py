@@ -181,7 +181,7 @@ class CohortStore:
         """
         digest = hashlib.sha256()
         for chunk in range(len(self._chunk_digests)):
-            digest.update(self._read_chunk(chunk))
+            digest.update(self._read_chunk(chunk).data)
         if digest.hexdigest() != self._facts["packed_sha256"]:
             raise self._damaged(f"{GROUP}/packed")
         self.__dict__.pop("rows", None)

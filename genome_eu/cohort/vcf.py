@@ -221,7 +221,8 @@ def _check_kind(source: Path, start: bytes) -> None:
 def _block_size(source: Path, header: bytes, offset: int) -> int:
     if len(header) == _BGZF_HEADER.size:
         id1, id2, method, flags, *_, si1, si2, length, size = _BGZF_HEADER.unpack(header)
-        if (id1, id2, method, flags, si1, si2, length) == (31, 139, 8, 4, 66, 67, 2):
+        bgzf = (id1, id2, method, flags, si1, si2, length) == (31, 139, 8, 4, 66, 67, 2)
+        if bgzf and size + 1 > len(header) + 8:
             return size + 1
     raise _damaged(source, offset)
 

@@ -16,6 +16,7 @@ import dask
 import numpy as np
 from dask.delayed import Delayed
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from genome_eu.cohort import CohortStore, open_store
 from genome_eu.compute.progress import Progress
@@ -93,6 +94,12 @@ def _windows(tasks: Iterator[tuple[int, Delayed]]) -> Iterator[tuple[int, list[D
         yield rows, window
 
 
+def _compute(*window: Delayed) -> tuple[Any, ...]:
+    # Dask's threads are the parallelism; threads of BLAS under each would only fight them.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return tuple(dask.compute(*window))
+
+
 def stream(
     store: CohortStore,
     rows: NDArray,
@@ -125,7 +132,7 @@ def stream(
         Is told of rows as they finish.
     """
     for count, window in _windows(_tasks(store, rows, function, constants, by_row, size, backend)):
-        yield from dask.compute(*window)
+        yield from _compute(*window)
         if progress is not None:
             progress.advance(count)
 
@@ -154,7 +161,7 @@ def reduce(
         while len(window) > 1:
             pairs = [join(a, b) for a, b in zip(window[::2], window[1::2], strict=False)]
             window = pairs + (window[-1:] if len(window) % 2 else [])
-        (part,) = dask.compute(window[0])
+        (part,) = _compute(window[0])
         whole = part if whole is None else add(whole, part)
         if progress is not None:
             progress.advance(count)

@@ -13,7 +13,7 @@ class Progress(AbstractContextManager["Progress"]):
 
     def __init__(self, title: str, rows: int, *, show: bool | None = None) -> None:
         if show is None:
-            show = _watched()
+            show = watched()
         self._bar: Any = None
         if show:
             from tqdm.auto import tqdm
@@ -35,5 +35,6 @@ class Progress(AbstractContextManager["Progress"]):
             self._bar.close()
 
 
-def _watched() -> bool:
+def watched() -> bool:
+    """Whether a person looks at this process: a terminal, or a notebook."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -11,10 +11,8 @@ import ast
 import hashlib
 import io
 import json
-import os
 import struct
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genome_eu._version import __version__
+from genome_eu.atomic import AtomicFile
 from genome_eu.disclosure.airlock import Release
 from genome_eu.errors import BundleError
 from genome_eu.federation.plan import FORMAT, Hash, Name, Plan, canonical, npy_bytes
@@ -164,21 +163,15 @@ def _write(path: Path, manifest: Manifest, members: Any) -> None:
     )
     head = canonical(manifest.model_copy(update={"members": listed}).model_dump(mode="json"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-                for name, content in _chain((_MANIFEST, head), members()):
-                    # Owner, mode and time are the same everywhere: equal content, equal bytes.
-                    entry = tarfile.TarInfo(name)
-                    entry.size = len(content)
-                    archive.addfile(entry, io.BytesIO(content))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with (
+        AtomicFile(path) as file,
+        tarfile.open(fileobj=file.handle, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name, content in _chain((_MANIFEST, head), members()):
+            # Owner, mode and time are the same everywhere: equal content, equal bytes.
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
 
 
 def _chain(

@@ -174,7 +174,8 @@ def canonical(value: Any) -> bytes:
 def npy_bytes(array: NDArray) -> bytes:
     """An array in NumPy's own file format, never pickled."""
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    # ascontiguousarray would give a single number a dimension.
+    np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
     return buffer.getvalue()
 
 

@@ -11,12 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genome_eu.disclosure import Policy
-from genome_eu.errors import SampleError
+from genome_eu.errors import PanelError, SampleError
 from genome_eu.federation.answer import Answer, SiteAnswer
 from genome_eu.federation.plan import ROWS_PER_SHARD, Ask
 from genome_eu.federation.protocols.panel import Panel, own_panel
 from genome_eu.federation.questions import Questions, Run
 from genome_eu.federation.site import Part, Site
+from genome_eu.stats import variants
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.pca import Scores
 
@@ -89,18 +90,45 @@ class Cohort(Questions):
             chosen &= table[column].isin(np.atleast_1d(value)).to_numpy()
         if not chosen.any():
             raise SampleError(f"nobody in {self.path} has {values}")
+        return self._with(people=chosen)
+
+    def on_rows(self, rows: pd.DataFrame) -> Cohort:
+        """The same cohort with only these rows (columns contig, position, ref, alt), in this order.
+
+        Raises
+        ------
+        PanelError
+            A row is not in the cohort, or names more than one row of it.
+        """
+        own = variants.keys(self.rows)
+        found = pd.Index(own[~own.duplicated(keep=False)]).get_indexer(variants.keys(rows))
+        if np.any(found < 0):
+            raise PanelError(
+                f"{int((found < 0).sum())} of the rows are not in {self.path}, or twice"
+            )
+        chosen = self._with(people=self._site.included)
+        chosen._site.own_rows = np.flatnonzero(~own.duplicated(keep=False))[found]
+        return chosen
+
+    def dosages(self, rows: NDArray) -> NDArray[np.int8]:
+        """Copies of ALT at these of the rows asked about, (rows, people); −1 where missing."""
+        block = self._site.store.read(self._site.own_rows[np.asarray(rows)])
+        return block.dosages()[:, self._site.included]
+
+    def _with(self, people: NDArray) -> Cohort:
         site = Site(
             self._site.name,
             self._site.store,
-            people=chosen,
+            people=people,
             backend=self._site.backend,
             block_size=self._site.block_size,
         )
+        site.own_rows = self._site.own_rows
         return Cohort(site, self._rows_per_shard)
 
     def as_site(self, name: str, policy: Policy) -> Site:
         """These people as a site of a federation, behind an airlock with this policy."""
-        return Site(
+        site = Site(
             name,
             self._site.store,
             policy,
@@ -108,12 +136,14 @@ class Cohort(Questions):
             backend=self._site.backend,
             block_size=self._site.block_size,
         )
+        site.own_rows = self._site.own_rows
+        return site
 
     def _begin(self, question: dict[str, Any]) -> Run:
         return Run(question)
 
     def _panel(self, run: Run) -> Panel:
-        run.panel = own_panel(self.rows, self._site.store.build)
+        run.panel = own_panel(self.rows, self._site.own_rows, self._site.store.build)
         run.left_out |= run.panel.left_out
         return run.panel
 

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import secrets
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genome_eu._version import __version__
+from genome_eu.atomic import copy_whole, write_whole
 from genome_eu.errors import BundleError, StudyError
 from genome_eu.federation.answer import SiteAnswer, from_bundle
 from genome_eu.federation.bundle import Bundle, write_plan
@@ -58,7 +56,7 @@ class Study:
             content = _Head(
                 format=FORMAT, software=__version__, id=self.id, question=question
             ).model_dump(mode="json")
-            write_atomically(head, json.dumps(content, indent=1).encode())
+            write_whole(head, json.dumps(content, indent=1).encode())
             self.log("begun")
 
     def _continue(self, head: Path, question: dict[str, Any]) -> str:
@@ -132,29 +130,6 @@ class Study:
         """Copy a site's bundle into the study; it is there whole or not at all."""
         target = self.round(plan.round) / f"{site}.tar"
         answer = from_bundle(Bundle(bundle), plan, site)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file, bundle.open("rb") as source:
-                shutil.copyfileobj(source, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        copy_whole(bundle, target)
         self.log("answered", round=plan.round, site=site, bytes=answer.bytes)
         return from_bundle(Bundle(target), plan, site)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -23,10 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xarray as xr
 
+from genome_eu.atomic import AtomicFile
 from genome_eu.errors import BadInput, UsageError
 from genome_eu.formats.plink import file_of_trait
 from genome_eu.formats.rows import contigs, require, row_names, trait_label, trait_names
-from genome_eu.formats.streams import AtomicFile, ResultWriter
+from genome_eu.formats.streams import ResultWriter
 from genome_eu.formats.text import constant, header, integers, significant, tab_separated
 
 COLUMNS = (

@@ -41,6 +41,7 @@ _ROWS = [
     ("ref", pa.string()),
     ("alt", pa.string()),
 ]
+_WITHHELD = ("allele", "genotype")
 _GENOTYPES = ("n_called", "n_missing", "n_hom_ref", "n_het", "n_hom_alt")
 
 FREQUENCIES = pa.schema(
@@ -143,6 +144,7 @@ class ParquetWriter(ResultWriter):
         self._parquet.close()
 
     def abort(self) -> None:
+        """Remove what was begun; nothing under the final name is touched."""
         if self._open and self._parquet is not None:
             self._parquet.close()
         super().abort()
@@ -181,31 +183,35 @@ def _frequencies_table(dataset: xr.Dataset) -> tuple[pa.Table, list[str], dict[s
     groups = [TOTAL, *group_names(dataset)]
 
     def stacked(name: str, kind: type, absent: Any, allele: int | None = None) -> np.ndarray:
-        out = np.full((len(rows), len(groups)), absent, dtype=kind)
+        out: np.ndarray = np.full((len(rows), len(groups)), absent, dtype=kind)
         for column, group in enumerate(groups):
             values = of_group(dataset, name, group)
             if values is not None:
                 out[:, column] = values if allele is None else values[:, allele]
         return out.ravel()
 
-    def counts(name: str, allele: int | None = None) -> pa.Array:
-        values = stacked(name, np.int64, -1, allele)
-        return pa.array(values, mask=values < 0)
+    # A flag hides its numbers even if the Dataset still holds them.
+    withheld = {kind: stacked(f"{kind}_withheld", bool, False) for kind in _WITHHELD}
 
-    def floats(name: str, allele: int | None = None) -> pa.Array:
-        return pa.array(stacked(name, np.float64, np.nan, allele), from_pandas=True)
+    def counts(name: str, kind: str, allele: int | None = None) -> pa.Array:
+        values = stacked(name, np.int64, -1, allele)
+        return pa.array(values, mask=(values < 0) | withheld[kind])
+
+    def floats(name: str, kind: str, allele: int | None = None) -> pa.Array:
+        values = stacked(name, np.float64, np.nan, allele)
+        return pa.array(values, mask=np.isnan(values) | withheld[kind])
 
     columns = _repeated(rows, len(groups))
     columns["group"] = strings(np.tile(np.array(groups, dtype=object), len(rows)))
-    columns.update({name: counts(name) for name in _GENOTYPES})
+    columns.update({name: counts(name, "genotype") for name in _GENOTYPES})
     columns.update(
-        allele_count=counts("allele_count", 1),
-        allele_number=counts("allele_total"),
-        allele_frequency=floats("allele_frequency", 1),
-        hwe_p=floats("hwe_p_value"),
-        hwe_neg_log10_p=floats("hwe_neg_log10_p"),
-        allele_withheld=pa.array(stacked("allele_withheld", bool, False)),
-        genotype_withheld=pa.array(stacked("genotype_withheld", bool, False)),
+        allele_count=counts("allele_count", "allele", 1),
+        allele_number=counts("allele_total", "allele"),
+        allele_frequency=floats("allele_frequency", "allele", 1),
+        hwe_p=floats("hwe_p_value", "genotype"),
+        hwe_neg_log10_p=floats("hwe_neg_log10_p", "genotype"),
+        allele_withheld=pa.array(withheld["allele"]),
+        genotype_withheld=pa.array(withheld["genotype"]),
     )
     return pa.table(columns, schema=FREQUENCIES), groups, {}
 
@@ -216,15 +222,17 @@ def _gwas_table(dataset: xr.Dataset) -> tuple[pa.Table, list[str], dict[str, Any
     traits = trait_names(dataset)
     columns = _repeated(rows, len(traits))
     columns["trait"] = strings(np.tile(np.array(traits, dtype=object), len(rows)))
+    code = np.asarray(dataset["variant_linreg_errcode"].values).ravel()
+    withheld = code.astype(str) == "WITHHELD"
     for column, name in _LINREG.items():
-        values = np.asarray(dataset[f"variant_linreg_{name}"].values).ravel()
-        if column == "n":
-            columns[column] = pa.array(values.astype(np.int64), mask=values < 0)
-        else:
-            columns[column] = pa.array(values.astype(np.float64), from_pandas=True)
+        kind = np.int64 if column == "n" else np.float64
+        values = np.asarray(dataset[f"variant_linreg_{name}"].values).ravel().astype(kind)
+        absent = values < 0 if column == "n" else np.isnan(values)
+        columns[column] = pa.array(values, mask=absent | withheld)
     frequency = np.asarray(dataset["variant_allele_frequency"].values, dtype=np.float64)[:, 1]
-    columns["allele_frequency"] = pa.array(np.repeat(frequency, len(traits)), from_pandas=True)
-    columns["errcode"] = strings(dataset["variant_linreg_errcode"].values.ravel())
+    frequency = np.repeat(frequency, len(traits))
+    columns["allele_frequency"] = pa.array(frequency, mask=np.isnan(frequency) | withheld)
+    columns["errcode"] = strings(code)
     return pa.table(columns, schema=GWAS), traits, {}
 
 
@@ -340,9 +348,6 @@ def read_frequencies(path: str | os.PathLike[str]) -> xr.Dataset:
     return out
 
 
-_WITHHELD = ("allele", "genotype")
-
-
 def read_gwas(path: str | os.PathLike[str]) -> xr.Dataset:
     """The Dataset of an association table that `ParquetWriter` wrote."""
     table, described = _open(path, "gwas")
@@ -353,7 +358,9 @@ def read_gwas(path: str | os.PathLike[str]) -> xr.Dataset:
         out[f"variant_linreg_{name}"] = (("variants", "traits"), values.reshape(-1, len(traits)))
     code = np.asarray(table["errcode"].to_numpy(), dtype=object).reshape(-1, len(traits))
     out["variant_linreg_errcode"] = (("variants", "traits"), code)
-    frequency = table["allele_frequency"].fill_null(np.nan).to_numpy()[:: len(traits)]
+    # A row has one frequency, which is null for the traits that are withheld.
+    each = table["allele_frequency"].fill_null(np.nan).to_numpy().reshape(-1, len(traits))
+    frequency = np.fmax.reduce(each, axis=1)
     both = np.stack([1 - frequency, frequency], axis=1)
     out["variant_allele_frequency"] = (("variants", "alleles"), both)
     out["trait_id"] = ("traits", np.array(traits, dtype=object))

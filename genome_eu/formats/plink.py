@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from genome_eu.atomic import AtomicFile, write_whole
 from genome_eu.errors import BadInput, UsageError
 from genome_eu.formats.rows import TOTAL, of_group, require, row_names, trait_names
-from genome_eu.formats.streams import AtomicFile, ResultWriter, write_whole
+from genome_eu.formats.streams import ResultWriter
 from genome_eu.formats.text import (
     constant,
     header,

@@ -53,6 +53,7 @@ def contigs(dataset: xr.Dataset) -> np.ndarray:
 
 
 def require(dataset: xr.Dataset, names: Iterable[str]) -> None:
+    """Raise `BadInput` unless the result has all these variables."""
     missing = [name for name in names if name not in dataset]
     if missing:
         raise BadInput(
@@ -62,6 +63,7 @@ def require(dataset: xr.Dataset, names: Iterable[str]) -> None:
 
 
 def trait_names(dataset: xr.Dataset) -> list[str]:
+    """Names of the traits, in the result's order."""
     require(dataset, ["trait_id"])
     return [str(name) for name in np.atleast_1d(dataset["trait_id"].values)]
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the shape that every writer of rows shares."""
+"""The shape that every writer of rows shares."""
 
 from __future__ import annotations
 
@@ -6,61 +6,12 @@ import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import xarray as xr
 
+from genome_eu.atomic import AtomicFile
 from genome_eu.errors import UsageError
-
-
-class AtomicFile:
-    """A binary file written beside its target and renamed onto it when it is complete.
-
-    Parameters
-    ----------
-    target : path
-        The final name; its folder must exist. Whatever is there stays until `commit`.
-    """
-
-    def __init__(self, target: str | os.PathLike[str]) -> None:
-        self.target = Path(target)
-        if not self.target.parent.is_dir():
-            raise UsageError(
-                f"cannot write {self.target.name}: the folder {self.target.parent} does not exist. "
-                "Create it first."
-            )
-        # The process id keeps two runs into one folder from writing the same temporary.
-        self.temporary = self.target.with_name(f".{self.target.name}.{os.getpid()}.partial")
-        self.handle: BinaryIO = self.temporary.open("wb")
-
-    def write(self, content: bytes | memoryview) -> int:
-        return self.handle.write(content)
-
-    def seal(self) -> None:
-        """Bring the bytes to the disk; the file keeps its temporary name."""
-        if not self.handle.closed:
-            self.handle.flush()
-            os.fsync(self.handle.fileno())
-            self.handle.close()
-
-    def commit(self) -> None:
-        self.seal()
-        self.temporary.replace(self.target)
-
-    def abort(self) -> None:
-        self.handle.close()
-        self.temporary.unlink(missing_ok=True)
-
-
-def write_whole(target: str | os.PathLike[str], content: bytes) -> None:
-    """Write one small file atomically."""
-    file = AtomicFile(target)
-    try:
-        file.write(content)
-        file.commit()
-    except BaseException:
-        file.abort()
-        raise
 
 
 class ResultWriter(ABC):
@@ -82,6 +33,11 @@ class ResultWriter(ABC):
             raise
         self._files.append(file)
         return file
+
+    @property
+    def targets(self) -> list[Path]:
+        """The files that this writer leaves behind."""
+        return [file.target for file in self._files]
 
     def append(self, dataset: xr.Dataset) -> None:
         """Add the next rows of the result."""

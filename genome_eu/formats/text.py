@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +47,7 @@ def significant(values: np.ndarray, digits: int = 6, *, missing: str = "NA") -> 
     text = pa.array(np.where(plain, rounded, 0.0)).cast(pa.string())
     special = ~plain & (x != 0)
     if special.any():
-        written = [missing if v != v else f"{v:.{digits}g}" for v in x[special].tolist()]
+        written = [missing if isnan(v) else f"{v:.{digits}g}" for v in x[special].tolist()]
         text = pc.replace_with_mask(text, pa.array(special), pa.array(written, pa.string()))
     return text
 
@@ -85,6 +86,7 @@ def strings(values: np.ndarray) -> pa.Array:
 
 
 def constant(value: str, rows: int) -> pa.Array:
+    """One text in every row."""
     return pa.repeat(pa.scalar(value, pa.string()), rows)
 
 
@@ -116,4 +118,5 @@ def tab_separated(columns: Sequence[pa.Array], where: str) -> memoryview:
 
 
 def header(columns: Sequence[str]) -> bytes:
+    """The first line of a tab-separated file."""
     return ("\t".join(columns) + "\n").encode()

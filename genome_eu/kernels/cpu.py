@@ -7,7 +7,7 @@ added, row by row; the transposed product does the same on transposed codes. On 
 tiles to float64 and calling BLAS, at widths 2, 8, 12, 32, 64 and 128. At width 1 BLAS was ahead
 (1.3; transposed 1.5), but tables serve every width: they fix the order of every sum, which a
 threaded BLAS does not promise. On the same rows, banded grams took a third of the time of a
-single float32 product, and pair counts (of 2,000 people) a fifth of that of float32 products.
+single float32 product, and pair counts (of 2,000 people) under a fifth of that of float32 products.
 
 Helpers stay in this file because numba's disk cache watches only the file of the function it
 caches: a helper edited elsewhere would leave stale machine code behind.
@@ -49,7 +49,7 @@ def counts(packed: Array, people: int, groups: Array, n_groups: int) -> Array:
     result = np.zeros((len(packed), n_groups, 4), dtype=np.int64)
     size = np.bincount(groups + 1, minlength=n_groups + 1)[1:]
     if people and (size == people).any():
-        result[:, int(size.argmax()), 1:] = _count_everybody(packed)
+        result[:, int(np.argmax(size)), 1:] = _count_everybody(packed)
     else:
         masks = _group_masks(groups, n_groups)
         # People of a group often stand together in a file, so a group visits only its own words.
@@ -174,7 +174,9 @@ def _bit_planes(packed: Array, include: Array) -> tuple[Array, Array, Array]:
 
 
 @compiled
-def _add_table_products(packed, q, weights, tables, result):
+def _add_table_products(
+    packed: Array, q: Array, weights: Array, tables: Array, result: Array
+) -> None:
     rows, width = packed.shape
     columns = result.shape[1]
     for first in range(0, width, _BYTES_PER_PASS):
@@ -200,7 +202,7 @@ def _add_table_products(packed, q, weights, tables, result):
 
 
 @compiled
-def _fill_table(q, first_person, weights, table):
+def _fill_table(q: Array, first_person: int, weights: Array, table: Array) -> None:
     """The contribution of each value that a byte of four people can have.
 
     A person doubles the known bits: an entry is that of the earlier people plus one term.
@@ -225,7 +227,9 @@ def _fill_table(q, first_person, weights, table):
 
 
 @compiled
-def _add_missing(packed, rows, s, words, word_bytes, result):
+def _add_missing(
+    packed: Array, rows: Array, s: Array, words: Array, word_bytes: Array, result: Array
+) -> None:
     """Add the columns of each missing person, skipping words without one."""
     for row in rows:
         for byte in range(packed.shape[1]):
@@ -234,14 +238,14 @@ def _add_missing(packed, rows, s, words, word_bytes, result):
             missing = words[index] & (words[index] >> _ONE) & _LOW_BITS
             while missing:
                 below = popcount((missing & (~missing + _ONE)) - _ONE)
-                person = 32 * index + np.int64(below >> _ONE)
+                person = np.int64(32 * index) + np.int64(below >> _ONE)
                 for column in range(result.shape[1]):
                     result[row, column] += s[person, column]
                 missing &= missing - _ONE
 
 
 @compiled
-def _transpose_fours(packed, first, fours, result):
+def _transpose_fours(packed: Array, first: int, fours: Array, result: Array) -> None:
     """Transpose whole fours of rows into the bytes of `result` from `first` on.
 
     `fours` gathers a byte column of four rows, four people each, as 32-bit words; from those
@@ -278,14 +282,14 @@ def _transpose_fours(packed, first, fours, result):
 
 
 @compiled
-def _fill_group_masks(groups, masks):
+def _fill_group_masks(groups: Array, masks: Array) -> None:
     for person in range(len(groups)):
         if groups[person] >= 0:
             masks[groups[person], person // 32] |= np.uint64(3) << np.uint64(2 * (person % 32))
 
 
 @compiled
-def _fill_counts(packed, words, word_bytes, result):
+def _fill_counts(packed: Array, words: Array, word_bytes: Array, result: Array) -> None:
     for row in range(packed.shape[0]):
         for byte in range(packed.shape[1]):
             word_bytes[byte] = packed[row, byte]
@@ -303,7 +307,15 @@ def _fill_counts(packed, words, word_bytes, result):
 
 
 @compiled
-def _count_groups(packed, masks, start, stop, words, word_bytes, result):
+def _count_groups(
+    packed: Array,
+    masks: Array,
+    start: Array,
+    stop: Array,
+    words: Array,
+    word_bytes: Array,
+    result: Array,
+) -> None:
     """Fill ``result[:, :, 1:]`` with the people of each group with code 1, 2 and missing."""
     for row in range(packed.shape[0]):
         for byte in range(packed.shape[1]):
@@ -323,7 +335,7 @@ def _count_groups(packed, masks, start, stop, words, word_bytes, result):
 
 
 @compiled
-def _even_bits(word):
+def _even_bits(word: np.uint64) -> np.uint64:
     """The 32 bits at even places, moved together."""
     word &= _LOW_BITS
     word = (word | (word >> np.uint64(1))) & np.uint64(0x3333333333333333)
@@ -334,7 +346,15 @@ def _even_bits(word):
 
 
 @compiled
-def _fill_bit_planes(packed, mask, words, word_bytes, het, hom_alt, called):
+def _fill_bit_planes(
+    packed: Array,
+    mask: Array,
+    words: Array,
+    word_bytes: Array,
+    het: Array,
+    hom_alt: Array,
+    called: Array,
+) -> None:
     for row in range(packed.shape[0]):
         for byte in range(packed.shape[1]):
             word_bytes[byte] = packed[row, byte]
@@ -348,7 +368,7 @@ def _fill_bit_planes(packed, mask, words, word_bytes, het, hom_alt, called):
 
 
 @compiled
-def _overlap(a, b):
+def _overlap(a: Array, b: Array) -> np.int64:
     total = np.uint64(0)
     for index in range(len(a)):
         total += popcount(a[index] & b[index])
@@ -356,7 +376,7 @@ def _overlap(a, b):
 
 
 @compiled
-def _product(het_a, hom_a, het_b, hom_b):
+def _product(het_a: Array, hom_a: Array, het_b: Array, hom_b: Array) -> np.int64:
     """Sum of the products of two rows' dosages."""
     one = np.uint64(0)
     two = np.uint64(0)
@@ -370,7 +390,9 @@ def _product(het_a, hom_a, het_b, hom_b):
 
 
 @compiled
-def _fill_gram(het, hom_alt, called, totals, people, result):
+def _fill_gram(
+    het: Array, hom_alt: Array, called: Array, totals: Array, people: int, result: Array
+) -> None:
     """Fill the fields of `BandedGram`, one after the other; shape (6, rows, window)."""
     n_het, n_hom, n_called = totals
     _, rows, window = result.shape
@@ -397,7 +419,9 @@ def _fill_gram(het, hom_alt, called, totals, people, result):
 
 
 @compiled
-def _fill_pair_counts(hom_ref, het, hom_alt, called, result):
+def _fill_pair_counts(
+    hom_ref: Array, het: Array, hom_alt: Array, called: Array, result: Array
+) -> None:
     """Fill the fields of `PairCounts`, one after the other; shape (4, people, people)."""
     people, n_words = het.shape
     for tile in range(0, people, _PAIR_TILE):

@@ -20,9 +20,7 @@ MISSING = 3
 PEOPLE_PER_BYTE = 4
 
 _SHIFTS = np.arange(0, 8, 2, dtype=np.uint8)
-_BYTE_TO_DOSAGE = np.array(
-    [[(byte >> shift) & 3 for shift in _SHIFTS] for byte in range(256)], dtype=np.int8
-)
+_BYTE_TO_DOSAGE = ((np.arange(256)[:, np.newaxis] >> _SHIFTS) & 3).astype(np.int8)
 _BYTE_TO_DOSAGE[_BYTE_TO_DOSAGE == MISSING] = -1
 
 
@@ -65,7 +63,8 @@ def pack(dosage: Array) -> Array:
     codes.reshape(rows, codes.shape[1] * PEOPLE_PER_BYTE)[:, :people] = np.where(
         dosage < 0, MISSING, dosage
     )
-    return np.bitwise_or.reduce(codes << _SHIFTS, axis=2)
+    shifted = codes << _SHIFTS
+    return shifted[..., 0] | shifted[..., 1] | shifted[..., 2] | shifted[..., 3]
 
 
 def unpack(packed: Array, people: int) -> Array:
@@ -123,7 +122,7 @@ def pack_genotypes(call_genotype: Array, n_alts: Array) -> Array:
         )
     n_alts = n_alts.astype(np.int64)
     if variants and n_alts.min() < 0:
-        raise BadInput(f"n_alts is {n_alts.min()} for variant {n_alts.argmin()}; it cannot be.")
+        raise BadInput(f"n_alts is {n_alts.min()} for variant {np.argmin(n_alts)}; it cannot be.")
     calls = genotypes.reshape(variants, people * ploidy)
     highest = calls.max(axis=1, initial=0)
     bad = np.flatnonzero((highest > n_alts) | (calls.min(axis=1, initial=0) < -2))
@@ -185,7 +184,14 @@ def _pair_codes(alt: int) -> Array:
 
 
 @compiled
-def _pack_pairs(pairs, rows, variant_of_row, table_of_row, tables, packed):
+def _pack_pairs(
+    pairs: Array,
+    rows: Array,
+    variant_of_row: Array,
+    table_of_row: Array,
+    tables: Array,
+    packed: Array,
+) -> None:
     """Fill ``packed[rows[n]]`` with the codes of variant n by table n."""
     people = pairs.shape[1]
     whole = people // PEOPLE_PER_BYTE

@@ -16,14 +16,14 @@ from genome_eu.formats.rows import TOTAL, contigs
 from genome_eu.report.plots import CHROMOSOME_COLOURS, GROUP_COLOURS, HIGHLIGHT
 from genome_eu.report.points import (
     GENOME_WIDE,
+    AssociationTests,
     Genome,
-    Tests,
     alt_frequency,
+    association_tests,
     genome,
     inflation,
     quantiles,
     shown_groups,
-    tests_of,
     thin,
 )
 
@@ -154,7 +154,8 @@ def _along_genome(
     ]
 
 
-def manhattan(dataset: xr.Dataset, tests: Tests) -> Figure:
+def manhattan(dataset: xr.Dataset, tests: AssociationTests) -> Figure:
+    """One trait's tests along the genome."""
     place = genome(dataset)
     data = _along_genome(
         dataset, place, tests.rows, tests.neg_log10_p, "−log10 p", MANHATTAN_POINTS
@@ -192,13 +193,14 @@ def manhattan(dataset: xr.Dataset, tests: Tests) -> Figure:
     )
 
 
-def qq(tests: Tests) -> Figure:
+def qq(tests: AssociationTests) -> Figure:
+    """One trait's observed p-values against those expected of no effect."""
     points = quantiles(tests.neg_log10_p, 1500)
     top = float(points.expected.max(initial=1.0))
     around = np.concatenate([points.expected, points.expected[::-1]])
     band = np.concatenate([points.low, points.high[::-1]])
     line = {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
-    data = [
+    data: list[dict[str, Any]] = [
         {
             **line,
             "x": _numbers(around),
@@ -229,9 +231,10 @@ def qq(tests: Tests) -> Figure:
 
 
 def association_figures(dataset: xr.Dataset, traits: list[str]) -> list[Figure]:
+    """Manhattan and quantile plot of each trait."""
     figures = []
     for trait in traits:
-        tests = tests_of(dataset, trait)
+        tests = association_tests(dataset, trait)
         figures += [manhattan(dataset, tests), qq(tests)]
     return figures
 
@@ -247,8 +250,8 @@ def frequency_figures(dataset: xr.Dataset) -> list[Figure]:
         both = np.flatnonzero(np.isfinite(frequency[TOTAL]) & np.isfinite(frequency[name]))
         x, y = frequency[TOTAL][both], frequency[name][both]
         far = np.abs(y - x)
-        chosen = thin(x, y, SCATTER_POINTS, keep=far)
-        data = [
+        chosen = thin(x, y - x, SCATTER_POINTS, keep=far)
+        data: list[dict[str, Any]] = [
             {
                 "type": "scatter",
                 "mode": "lines",
@@ -336,7 +339,7 @@ def pca_figures(dataset: xr.Dataset) -> list[Figure]:
         names = [str(name) for name in dataset["site_id"].values]
         known = "site_n" in dataset
         people = dataset["site_n"].values.tolist() if known else [None] * len(names)
-        data = [
+        data: list[dict[str, Any]] = [
             {
                 "type": "scatter",
                 "mode": "markers+text",
@@ -397,12 +400,3 @@ def _eigenvalues(values: np.ndarray) -> Figure:
         [bars],
         _layout(340, {"type": "category", "showgrid": False}, {"rangemode": "tozero"}),
     )
-
-
-def traits_to_show(dataset: xr.Dataset, traits: list[str], most: int) -> list[str]:
-    """The traits with the strongest tests, in the result's order."""
-    strongest = {}
-    for trait in traits:
-        strongest[trait] = float(tests_of(dataset, trait).neg_log10_p.max(initial=0.0))
-    kept = sorted(traits, key=strongest.__getitem__, reverse=True)[:most]
-    return [trait for trait in traits if trait in kept]

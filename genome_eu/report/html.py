@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from genome_eu.atomic import write_whole
 from genome_eu.errors import UsageError
 from genome_eu.formats.parquet import kind_of
 from genome_eu.formats.rows import contigs, group_names, simulated, trait_names
-from genome_eu.formats.streams import write_whole
 from genome_eu.report import figures
 from genome_eu.report.figures import Figure
-from genome_eu.report.points import shown_groups, tests_of
+from genome_eu.report.points import association_tests, shown_groups, strongest_traits
+from genome_eu.report.releases import released
 from genome_eu.report.style import CONTENT_POLICY, SCRIPT, STYLE
 from genome_eu.report.tables import (
-    Cell,
-    Markup,
     digest,
     flattened,
     from_json,
@@ -34,8 +33,6 @@ from genome_eu.report.tables import (
 
 MOST_TRAITS = 6
 TOP_ROWS = 10
-# Beyond this many releases the table tells of sites, not of single messages.
-MOST_RELEASES = 12
 _KINDS = {
     "frequencies": "Allele frequencies",
     "pca": "Principal components",
@@ -82,7 +79,7 @@ def write_report(
     body = [
         _header(title, results, releases),
         _asked(results),
-        _released(releases),
+        _section("What left each site", released(releases)),
         _differences(differences),
         *(_result(name, dataset, drawn) for name, dataset in results.items()),
         _left_out(results),
@@ -190,7 +187,8 @@ def _sites(results: Mapping[str, xr.Dataset], releases: Sequence[Mapping[str, An
     named = [str(release["site"]) for release in releases if "site" in release]
     for dataset in results.values():
         sites = from_json(dataset.attrs.get("sites", []))
-        named += [sites] if isinstance(sites, str) else [str(site) for site in np.atleast_1d(sites)]
+        several = sites.split(",") if isinstance(sites, str) else list(sites)
+        named += [str(site).strip() for site in several]
     return list(dict.fromkeys(named))
 
 
@@ -236,71 +234,6 @@ def _facts(dataset: xr.Dataset) -> dict[str, Any]:
     return facts
 
 
-def _released(releases: Sequence[Mapping[str, Any]]) -> str:
-    if not releases:
-        return ""
-    explanation = "<p>Only these aggregates left each site, after the site's own checks.</p>"
-    withheld_heading = "Rows withheld"
-    together = len(releases) > MOST_RELEASES
-    if together:
-        explanation += (
-            "<p>There were many rounds, so each line tells of all releases of a site; rows "
-            "withheld are those of the release that withheld most.</p>"
-        )
-        withheld_heading = "Rows withheld (most)"
-        releases = _by_site(releases)
-    known = ("site", "bytes", "arrays", "checks")
-    extra = list(dict.fromkeys(key for release in releases for key in release if key not in known))
-    headings = ["Site", *(key.replace("_", " ").capitalize() for key in extra)]
-    headings += ["Sent", "Arrays", "Check", "Limit", withheld_heading, "Verdict"]
-    rows: list[list[object]] = []
-    for release in releases:
-        checks = list(release.get("checks") or [{}])
-        height = len(checks)
-        first: list[object] = [Cell(release.get("site", "–"), rows=height)]
-        first += [Cell(release.get(key), "long", height) for key in extra]
-        first += [
-            Cell(Markup(html.escape(size(release.get("bytes", 0)))), rows=height),
-            Cell(release.get("arrays"), "long", height),
-        ]
-        for k, check in enumerate(checks):
-            verdict = plain(check.get("verdict"))
-            look = verdict if verdict in ("pass", "refuse", "review") else ""
-            cells: list[object] = [
-                check.get("check"),
-                check.get("limit"),
-                check.get("withheld"),
-                Cell(verdict, look),
-            ]
-            rows.append(first + cells if k == 0 else cells)
-    return _section("What left each site", explanation + table(headings, rows))
-
-
-def _by_site(releases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    sites: dict[str, dict[str, Any]] = {}
-    worst = ["pass", "review", "refuse"]
-    for release in releases:
-        name = str(release.get("site", "–"))
-        site = sites.setdefault(
-            name, {"site": name, "releases": 0, "bytes": 0, "arrays": [], "checks": {}}
-        )
-        site["releases"] += 1
-        site["bytes"] += int(release.get("bytes") or 0)
-        arrays = release.get("arrays")
-        if isinstance(arrays, (list, tuple, Mapping)):
-            site["arrays"] += [str(a) for a in arrays if str(a) not in site["arrays"]]
-        for check in release.get("checks") or []:
-            key = (str(check.get("check")), str(check.get("limit")))
-            merged = site["checks"].setdefault(key, dict(check))
-            merged["withheld"] = max(merged.get("withheld") or 0, check.get("withheld") or 0)
-            verdicts = [merged.get("verdict"), check.get("verdict")]
-            merged["verdict"] = max(verdicts, key=lambda v: worst.index(v) if v in worst else 3)
-    for site in sites.values():
-        site["checks"] = list(site["checks"].values())
-        site["arrays"] = site["arrays"] or None
-    return list(sites.values())
-
-
 def _differences(differences: Sequence[Mapping[str, Any]] | None) -> str:
     if not differences:
         return ""
@@ -322,7 +255,7 @@ def _result(name: str, dataset: xr.Dataset, drawn: list[Figure]) -> str:
     if not dataset.sizes["variants"]:
         return _section(name, "<p>The answer has no rows.</p>")
     if kind == "gwas":
-        traits = figures.traits_to_show(dataset, trait_names(dataset), MOST_TRAITS)
+        traits = strongest_traits(dataset, trait_names(dataset), MOST_TRAITS)
         left = dataset.sizes["traits"] - len(traits)
         if left:
             content += (
@@ -362,7 +295,7 @@ def _figures(new: list[Figure], drawn: list[Figure]) -> str:
 
 
 def _strongest(dataset: xr.Dataset, trait: str) -> str:
-    tests = tests_of(dataset, trait)
+    tests = association_tests(dataset, trait)
     best = np.argsort(-tests.neg_log10_p, kind="stable")[:TOP_ROWS]
     chosen = tests.rows[best]
     column = trait_names(dataset).index(trait)

@@ -14,11 +14,11 @@ from genome_eu.report.points import (
     GENOME_WIDE,
     Genome,
     alt_frequency,
+    association_tests,
     genome,
     inflation,
     quantiles,
     shown_groups,
-    tests_of,
 )
 from genome_eu.report.points import thin as thin_points
 
@@ -67,7 +67,7 @@ def manhattan(
     thin : bool
         Draw at most 20,000 points; the highest are always drawn.
     """
-    tests = tests_of(dataset, trait)
+    tests = association_tests(dataset, trait)
     place = genome(dataset)
     x, contig = place.x[tests.rows], place.contig[tests.rows]
     height = tests.neg_log10_p
@@ -99,7 +99,7 @@ def qq(
     The band holds 95 % of the points, each by itself, if the tests are independent and
     nothing is associated. The parameters are those of `manhattan`.
     """
-    tests = tests_of(dataset, trait)
+    tests = association_tests(dataset, trait)
     height = tests.neg_log10_p
     points = quantiles(height, 2000 if thin else max(len(height), 1))
     ax = _axes(ax, 4, 4)
@@ -139,7 +139,7 @@ def frequency_comparison(
         other = alt_frequency(dataset, name)
         both = np.isfinite(first) & np.isfinite(other)
         x, y = first[both], other[both]
-        chosen = thin_points(x, y, POINTS // (len(names) - 1), keep=np.abs(y - x))
+        chosen = thin_points(x, y - x, POINTS // (len(names) - 1), keep=np.abs(y - x))
         colour = GROUP_COLOURS[k % len(GROUP_COLOURS)]
         ax.scatter(
             x[chosen],

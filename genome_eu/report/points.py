@@ -97,7 +97,7 @@ def _cell(values: np.ndarray, cells: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Tests:
+class AssociationTests:
     """The finished tests of one trait.
 
     Attributes
@@ -110,16 +110,14 @@ class Tests:
     neg_log10_p : float array, shape (rows,)
     """
 
-    __test__ = False  # Not a test class, whatever its name suggests to pytest.
-
     trait: str
     label: str
     rows: np.ndarray
     neg_log10_p: np.ndarray
 
 
-def tests_of(dataset: xr.Dataset, trait: str | None = None) -> Tests:
-    """Tests of one trait; the first one when none is named."""
+def association_tests(dataset: xr.Dataset, trait: str | None = None) -> AssociationTests:
+    """AssociationTests of one trait; the first one when none is named."""
     require(dataset, ["variant_linreg_neg_log10_p"])
     traits = trait_names(dataset)
     trait = traits[0] if trait is None else trait
@@ -131,7 +129,16 @@ def tests_of(dataset: xr.Dataset, trait: str | None = None) -> Tests:
     if "variant_linreg_errcode" in dataset:
         tested &= np.asarray(dataset["variant_linreg_errcode"].values)[:, column].astype(str) == "."
     rows = np.flatnonzero(tested)
-    return Tests(trait, trait_label(dataset, trait), rows, height[rows])
+    return AssociationTests(trait, trait_label(dataset, trait), rows, height[rows])
+
+
+def strongest_traits(dataset: xr.Dataset, traits: list[str], most: int) -> list[str]:
+    """The traits with the strongest tests, in the result's order."""
+    strongest = {}
+    for trait in traits:
+        strongest[trait] = float(association_tests(dataset, trait).neg_log10_p.max(initial=0.0))
+    kept = sorted(traits, key=strongest.__getitem__, reverse=True)[:most]
+    return [trait for trait in traits if trait in kept]
 
 
 def inflation(neg_log10_p: np.ndarray) -> float:
@@ -167,8 +174,8 @@ def quantiles(neg_log10_p: np.ndarray, limit: int = 2000) -> Quantiles:
     """
     n = len(neg_log10_p)
     # Ranks spread evenly on the log scale, which is how the plot is seen.
-    rank = np.unique(np.geomspace(1, n, min(n, limit)).round().astype(np.int64)) if n else []
-    rank = np.asarray(rank, dtype=np.int64)
+    steps = np.geomspace(1, n, min(n, limit)).round() if n else np.empty(0)
+    rank = np.unique(steps).astype(np.int64)
     observed = np.sort(neg_log10_p)[::-1][rank - 1]
     z = NormalDist().inv_cdf(0.975)
 

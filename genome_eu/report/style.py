@@ -38,7 +38,7 @@ p { margin: .4rem 0 .9rem; max-width: 44rem; }
 .glance span { color: var(--soft); font-size: .85rem; }
 .note { background: var(--warn-paper); color: var(--warn); border-radius: 8px;
   padding: .6rem .9rem; margin: 1rem 0; max-width: none; }
-dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .3rem 1.2rem;
+dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .3rem 1.2rem;
   margin: .4rem 0 1rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; margin: .9rem 0 1.4rem; }
@@ -69,8 +69,7 @@ figcaption { font-size: .85rem; margin: .2rem 0 0 .2rem; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 44rem) {
   main { padding: 1.2rem .9rem 3rem; } h1 { font-size: 1.5rem; }
-  .figures { grid-template-columns: minmax(0, 1fr); } figure[class] { grid-column: auto; }
-  dl { grid-template-columns: 1fr; gap: 0 0; } dd { margin-bottom: .5rem; } }
+  .figures { grid-template-columns: minmax(0, 1fr); } figure[class] { grid-column: auto; } }
 @media print {
   :root { --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc; }
   main { max-width: none; padding: 0; } h2 { break-after: avoid; }

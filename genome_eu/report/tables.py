@@ -68,6 +68,7 @@ def size(number: object) -> str:
 
 
 def is_number(value: object) -> bool:
+    """Whether a column of such values stands to the right."""
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
@@ -95,7 +96,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], caption: st
     for row in rows:
         # Cells that an earlier row's span covers are missing at the left.
         sides = right[len(right) - len(row) :]
-        cells = []
+        cells: list[str] = []
         for value, side in zip(row, sides, strict=True):
             cell = value if isinstance(value, Cell) else Cell(value)
             first = len(cells) == len(headings) - len(row) == 0
@@ -113,7 +114,7 @@ def _look(*names: str) -> str:
 
 
 def pairs(items: Mapping[str, object]) -> str:
-    """Names and values, one below the other; nested mappings become dotted names."""
+    """Names and values, one below the other; nested mappings become joined names."""
     out = []
     for name, value in flattened(items).items():
         out.append(f"<dt>{html.escape(name)}</dt><dd>{shown(value)}</dd>")
@@ -121,6 +122,7 @@ def pairs(items: Mapping[str, object]) -> str:
 
 
 def flattened(items: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested mappings as one, whose names say the way: ``versions · numpy``."""
     out: dict[str, Any] = {}
     for key, value in items.items():
         name = f"{before}{key}".replace("_", " ")
@@ -132,7 +134,7 @@ def flattened(items: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return out
 
 
-def from_json(value: object) -> object:
+def from_json(value: object) -> Any:
     """What a JSON text means; any other text stays what it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
@@ -143,4 +145,5 @@ def from_json(value: object) -> object:
 
 
 def digest(value: object) -> Markup:
+    """A version or digest, in letters of one width."""
     return Markup(f"<code>{html.escape(str(value))}</code>")

@@ -101,9 +101,15 @@ class BlockKrylov:
     def __init__(self, rows: int, width: int, seed: int) -> None:
         start = np.random.default_rng(seed).standard_normal((rows, min(width, rows)))
         self._block = np.linalg.qr(start)[0]
-        self._basis = np.empty((rows, 0))
-        self._image = np.empty((rows, 0))
-        self.rounds = 0
+        self._basis: list[NDArray] = []
+        self._images: list[NDArray] = []
+        self._projected = np.empty((0, 0))
+        self._rows = rows
+
+    @property
+    def rounds(self) -> int:
+        """Blocks absorbed."""
+        return len(self._basis)
 
     @property
     def exhausted(self) -> bool:
@@ -116,26 +122,42 @@ class BlockKrylov:
 
     def absorb(self, image: NDArray) -> None:
         """Take H(block) and prepare the next block."""
-        self.rounds += 1
-        self._basis = np.hstack([self._basis, self._block])
-        self._image = np.hstack([self._image, image])
-        rest = image
-        # Twice is enough (Kahan): the first pass leaves the rounding of large components.
+        self._basis.append(self._block)
+        self._images.append(image)
+        dimension = sum(block.shape[1] for block in self._basis)
+        new = image.shape[1]
+        grown = np.zeros((dimension, dimension))
+        grown[:-new, :-new] = self._projected
+        grown[:, -new:] = np.vstack([block.T @ image for block in self._basis])
+        grown[-new:, :-new] = grown[:-new, -new:].T
+        self._projected = grown
+
+        rest = self._beyond_basis(image)
+        left, sizes, _ = np.linalg.svd(np.linalg.qr(rest)[1])
+        # Directions that rounding made are not new; nor can there be more than rows.
+        reached = int((sizes > 1e-12 * np.linalg.norm(image)).sum()) if sizes.size else 0
+        reached = max(min(reached, self._rows - dimension), 0)
+        block = np.linalg.qr(rest)[0] @ left[:, :reached]
+        self._block = np.linalg.qr(self._beyond_basis(block))[0]
+
+    def _beyond_basis(self, block: NDArray) -> NDArray:
+        """What the basis does not reach of a block; twice is enough (Kahan)."""
+        rest = block.copy()
         for _ in range(2):
-            rest = rest - self._basis @ (self._basis.T @ rest)
-        left, sizes, _ = np.linalg.svd(rest, full_matrices=False)
-        reached = sizes > 1e-12 * max(float(np.linalg.norm(image, 2)), np.finfo(float).tiny)
-        block = left[:, reached][:, : max(self._basis.shape[0] - self._basis.shape[1], 0)]
-        self._block = np.linalg.qr(block - self._basis @ (self._basis.T @ block))[0]
+            for known in self._basis:
+                rest -= known @ (known.T @ rest)
+        return rest
 
     def ritz(self, k: int) -> Components:
         """The best k eigenpairs in the space so far, largest first, with their residuals."""
-        projected = self._basis.T @ self._image
-        values, vectors = np.linalg.eigh((projected + projected.T) / 2.0)
+        values, vectors = np.linalg.eigh((self._projected + self._projected.T) / 2.0)
         order = np.argsort(values)[::-1][:k]
         values, vectors = values[order], vectors[:, order]
-        loadings = self._basis @ vectors
-        error = np.linalg.norm(self._image @ vectors - loadings * values, axis=0)
+        ends = np.cumsum([block.shape[1] for block in self._basis])
+        parts = np.split(vectors, ends[:-1])
+        loadings = sum(block @ part for block, part in zip(self._basis, parts, strict=True))
+        image = sum(block @ part for block, part in zip(self._images, parts, strict=True))
+        error = np.linalg.norm(image - loadings * values, axis=0)
         largest = max(float(values[0]), np.finfo(float).tiny) if values.size else 1.0
         sign = np.sign(loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])])
         return Components(loadings * np.where(sign == 0, 1.0, sign), values, error / largest)

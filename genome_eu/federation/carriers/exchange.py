@@ -8,16 +8,14 @@ Both sides only ever reach out to the folder; every message is a file that a per
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from numpy.typing import NDArray
 
+from genome_eu.atomic import copy_whole
 from genome_eu.errors import BadInput, BundleError, NoAnswer, Refused
 from genome_eu.federation.answer import SiteAnswer, from_bundle
 from genome_eu.federation.bundle import Bundle, write_plan
@@ -158,16 +156,7 @@ class ExchangeInbox:
     def deliver(self, plan: Plan, bundle: Path) -> None:
         """Put a finished bundle where the coordinator looks; it appears at once."""
         place = _round_folder(self.folder, plan.study, plan.round)
-        handle, temporary = tempfile.mkstemp(dir=place, prefix=".", suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file, bundle.open("rb") as source:
-                shutil.copyfileobj(source, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, place / f"{self.site}.tar")
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        copy_whole(bundle, place / f"{self.site}.tar")
 
 
 def _round_folder(folder: Path, study: str, number: int) -> Path:

@@ -43,13 +43,13 @@ class Panel:
         return variants.digest(self.inputs["panel"]) if self.inputs else None
 
 
-def own_panel(rows: pd.DataFrame, build: str) -> Panel:
-    """The panel of a single cohort: its autosomal rows, in its own order."""
-    own = rows[rows["autosomal"].to_numpy()].reset_index(drop=True)
-    if own.empty:
+def own_panel(rows: pd.DataFrame, chosen: NDArray, build: str) -> Panel:
+    """The panel of a single cohort: the rows chosen (its autosomal ones, as a rule)."""
+    if not chosen.size:
         raise PanelError("the cohort has no rows on autosomes (1 to 22)")
-    skipped = len(rows) - len(own)
-    return Panel(own, {}, {"rows not on autosomes": skipped} if skipped else {}, build)
+    skipped = int((~rows["autosomal"].to_numpy()).sum())
+    left_out = {"rows not on autosomes": skipped} if skipped else {}
+    return Panel(rows.iloc[chosen].reset_index(drop=True), {}, left_out, build)
 
 
 def agree() -> Rounds:

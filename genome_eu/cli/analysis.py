@@ -1,0 +1,226 @@
+"""`genome-eu freq`, `pca` and `gwas`: the same command for one cohort and for a federation."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genome_eu.errors import BadInput, UsageError
+
+if TYPE_CHECKING:
+    from genome_eu.federation.questions import Questions, Run
+
+Target = Annotated[Path, typer.Argument(help="A cohort (*.vcz) or a federation (*.toml).")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the files of the result.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+OnDask = Annotated[str | None, typer.Option("--dask", help="Dask scheduler, tcp://host:port.")]
+
+_LIBRARIES = ("numpy", "dask", "zarr", "xarray", "sgkit", "bio2zarr", "numba")
+
+
+def freq(
+    target: Target,
+    out: Out,
+    by: Annotated[str, typer.Option(help="Columns to group people by: population,sex")] = "",
+    dask: OnDask = None,
+    as_json: AsJson = False,
+) -> None:
+    """Allele counts and frequencies, call rates, exact Hardy–Weinberg tests."""
+    from genome_eu.compute import connected
+    from genome_eu.formats.folder import FrequencyFiles
+
+    asked = _open(target, out)
+    with connected(dask):
+        run, shards = asked.frequency_shards(_names(by))
+        _claim(out, run)
+        rows = 0
+        with FrequencyFiles(out) as files:
+            for shard in shards:
+                files.append(shard)
+                rows += shard.sizes["variants"]
+    _finish(out, run, files.paths, {"rows": rows}, as_json)
+
+
+def pca(
+    target: Target,
+    out: Out,
+    components: Annotated[int, typer.Option(help="Leading components to compute.")] = 10,
+    dask: OnDask = None,
+    as_json: AsJson = False,
+) -> None:
+    """Principal components; people's scores stay where the people are."""
+    from genome_eu.compute import connected
+
+    asked = _open(target, out)
+    with connected(dask):
+        run, found = asked.pca_run(components)
+    _claim(out, run)
+    summary = {
+        "pca_id": found.pca_id,
+        "rows_used": found.attrs["rows_used"],
+        "eigenvalues": [float(value) for value in found["sample_pca_explained_variance"].values],
+        "residual": found.attrs["residual"],
+    }
+    _finish(out, run, found.to_files(out), summary, as_json)
+
+
+def gwas(
+    target: Target,
+    out: Out,
+    trait: Annotated[
+        list[str], typer.Option(help="Trait column; may be repeated, or @file with one a line.")
+    ],
+    covariates: Annotated[str, typer.Option(help="Covariate columns: age,sex")] = "",
+    pcs: Annotated[
+        str | None,
+        typer.Option(help="Folder or id of an earlier PCA, or a number of components to compute."),
+    ] = None,
+    missing: Annotated[
+        str, typer.Option(help="Missing calls: mean (impute) or drop (PLINK's fit).")
+    ] = "mean",
+    site_effects: Annotated[
+        bool,
+        typer.Option(
+            "--site-effects/--no-site-effects", help="One intercept per site, or one for all."
+        ),
+    ] = True,
+    dask: OnDask = None,
+    as_json: AsJson = False,
+) -> None:
+    """Linear regression of traits on dosage, with covariates and principal components."""
+    from genome_eu.compute import connected
+    from genome_eu.formats.folder import GwasFiles
+
+    if missing not in ("mean", "drop"):
+        raise UsageError(f"--missing {missing}: choose mean or drop")
+    asked = _open(target, out)
+    with connected(dask):
+        run, groups = asked.gwas_shards(
+            _traits(trait),
+            covariates=_names(covariates),
+            pcs=_pcs(asked, pcs),
+            missing=missing,  # type: ignore[arg-type]
+            site_effects=site_effects,
+        )
+        _claim(out, run)
+        tests = hits = 0
+        with GwasFiles(out) as files:
+            for number, shards in enumerate(groups):
+                if number:
+                    files.next_group()
+                for shard in shards:
+                    files.append(shard)
+                    p = shard["variant_linreg_neg_log10_p"].values
+                    tests += int((shard["variant_linreg_errcode"].values == ".").sum())
+                    hits += int((p >= 7.30103).sum())
+    _finish(out, run, files.paths, {"tests": tests, "tests with p <= 5e-8": hits}, as_json)
+
+
+def _open(target: Path, out: Path) -> Questions:
+    if not target.exists():
+        raise BadInput(f"{target} does not exist; give a cohort (*.vcz) or a federation (*.toml)")
+    if target.suffix == ".toml":
+        from genome_eu.federation.opening import open_federation
+
+        return open_federation(target, studies=out / "study")
+    from genome_eu.federation.single import open_cohort
+
+    return open_cohort(target)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _traits(given: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for item in given:
+        if not item.startswith("@"):
+            names.append(item)
+            continue
+        try:
+            lines = Path(item[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            raise BadInput(f"trait file {item[1:]} cannot be read; check the path") from None
+        names += [line.strip() for line in lines if line.strip()]
+    return names
+
+
+def _pcs(asked: Questions, given: str | None) -> str | int | None:
+    """A number of components, an id, or the folder of an earlier PCA."""
+    if given is None:
+        return None
+    if re.fullmatch(r"\d{1,4}", given):
+        return int(given)
+    if re.fullmatch(r"[0-9a-f]{16}", given):
+        return given
+    record = Path(given) / "result.json"
+    try:
+        pca_id = str(json.loads(record.read_text(encoding="utf-8"))["summary"]["pca_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(
+            f"--pcs {given}: no PCA there; give the --out folder of `genome-eu pca`, the PCA's "
+            f"id, or a number of components"
+        ) from None
+    scores = Path(given) / "pca.scores.npz"
+    if scores.exists():
+        import numpy as np
+
+        from genome_eu.federation.single import Cohort
+
+        if isinstance(asked, Cohort):
+            with np.load(scores, allow_pickle=False) as kept:
+                asked.use_scores(pca_id, kept["sample_id"], kept["scores"])
+    return pca_id
+
+
+def _claim(out: Path, run: Run) -> None:
+    """Refuse to write over the result of another question."""
+    record = out / "result.json"
+    if not record.exists():
+        return
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))["question"]
+    except (OSError, ValueError, KeyError, TypeError):
+        before = None
+    if before != run.question:
+        raise BadInput(f"{out} holds the result of another question; choose another --out folder")
+
+
+def _finish(
+    out: Path, run: Run, paths: Sequence[Path], summary: dict[str, Any], as_json: bool
+) -> None:
+    """Write `result.json` last: a folder that has one is complete."""
+    from genome_eu.atomic import write_whole
+
+    record = run.provenance() | {
+        "summary": summary,
+        "files": sorted(path.name for path in paths),
+        "versions": {name: version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+    }
+    write_whole(out / "result.json", json.dumps(record, indent=1, sort_keys=True).encode())
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **summary, "left_out": run.left_out}))
+        return
+    for name, value in summary.items():
+        typer.echo(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}")
+    _say_left_out(run.left_out)
+    if "open-data" in run.policies:
+        typer.echo("policy open-data was used: no floors were applied")
+    typer.echo(f"{len(paths)} files and result.json in {out}")
+
+
+def _say_left_out(left_out: dict[str, Any], before: str = "") -> None:
+    for name, value in left_out.items():
+        if isinstance(value, dict):
+            _say_left_out(value, f"{before}{name}: ")
+        elif value and name != "people analysed" and isinstance(value, int):
+            typer.echo(f"{before}{name}: {value:,}")

@@ -1,0 +1,1 @@
+"""The demonstration: public genotypes of four countries as four sites, in four processes."""

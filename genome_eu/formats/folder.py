@@ -1,0 +1,124 @@
+"""The files of one result, side by side in one folder: Parquet and what the field's tools read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from genome_eu.formats.gwas_ssf import GwasSsfWriter
+from genome_eu.formats.parquet import ParquetWriter
+from genome_eu.formats.plink import (
+    AfreqWriter,
+    GcountWriter,
+    GlmLinearWriter,
+    HardyWriter,
+    write_eigenval,
+    write_eigenvec,
+)
+from genome_eu.formats.rows import TOTAL, group_names
+from genome_eu.formats.streams import ResultWriter
+
+
+class _Files:
+    """Writers that receive the same shards; the files appear together or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.paths: list[Path] = []
+        self._writers: list[ResultWriter] = []
+
+    def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
+        raise NotImplementedError
+
+    def append(self, dataset: xr.Dataset) -> None:
+        """Add the next rows of the result."""
+        if not self._writers:
+            self._writers = self._open(dataset)
+        for writer in self._writers:
+            writer.append(dataset)
+
+    def close(self) -> None:
+        """Finish the files and give them their names."""
+        for writer in self._writers:
+            writer.close()
+            self.paths += writer.targets
+        self._writers = []
+
+    def abort(self) -> None:
+        """Remove what was begun."""
+        for writer in self._writers:
+            writer.abort()
+        self._writers = []
+
+    def __enter__(self) -> _Files:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+class FrequencyFiles(_Files):
+    """`frequencies.parquet`, and PLINK 2's `.afreq`, `.gcount`, `.hardy` for each group."""
+
+    def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
+        writers: list[ResultWriter] = [ParquetWriter(self.folder / "frequencies.parquet")]
+        for group in [TOTAL, *group_names(dataset)]:
+            stem = "frequencies" if group == TOTAL else f"frequencies.{group}"
+            writers += [
+                AfreqWriter(self.folder / f"{stem}.afreq", group=group),
+                GcountWriter(self.folder / f"{stem}.gcount", group=group),
+                HardyWriter(self.folder / f"{stem}.hardy", group=group),
+            ]
+        return writers
+
+
+class GwasFiles(_Files):
+    """`gwas.parquet`, and for each trait `gwas.<trait>.glm.linear` and GWAS-SSF.
+
+    Traits that do not share their people come after each other, each set with a Parquet file of
+    its own (`gwas.2.parquet`, …); call `next_group` between them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._group = 1
+
+    def next_group(self) -> None:
+        """Finish the files of one set of traits."""
+        self.close()
+        self._group += 1
+
+    def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
+        stem = self.folder / "gwas"
+        table = "gwas.parquet" if self._group == 1 else f"gwas.{self._group}.parquet"
+        return [
+            ParquetWriter(self.folder / table),
+            GlmLinearWriter(stem),
+            GwasSsfWriter(stem),
+        ]
+
+
+def write_pca(dataset: xr.Dataset, folder: Path) -> list[Path]:
+    """`pca.parquet` and `pca.eigenval`; for a cohort also `pca.eigenvec` and `pca.scores.npz`.
+
+    The last two hold people and stay at the site that made them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "pca.parquet", folder / "pca.eigenval"]
+    with ParquetWriter(paths[0]) as writer:
+        writer.append(dataset)
+    write_eigenval(paths[1], dataset["sample_pca_explained_variance"].values)
+    if "sample_pca_projection" in dataset:
+        paths += [folder / "pca.eigenvec", folder / "pca.scores.npz"]
+        ids = dataset["sample_id"].values.astype(str)
+        scores = dataset["sample_pca_projection"].values
+        write_eigenvec(paths[2], ids, scores)
+        # The six digits of .eigenvec are too few to adjust a GWAS exactly.
+        np.savez(paths[3], sample_id=ids, scores=scores)
+    return paths

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from genome_eu.cohort import import_genotypes, open_store, packing
+from genome_eu.errors import SourceError
+from tests.cohort.conftest import PEOPLE
+from tests.cohort.genotype_files import write_plink
+
+
+@pytest.fixture
+def blocks(tmp_path, monkeypatch):
+    """A store of 101 rows in chunks of 8, and its dosages."""
+    monkeypatch.setattr(packing, "_CHUNK_ROWS", 8)
+    dosage = np.random.default_rng(11).integers(-1, 3, (101, 9))
+    variants = [("1", f"v{j}", 100 + j, "C", "A") for j in range(101)]
+    bed = write_plink(tmp_path / "x", [("F", f"I{j}", 1) for j in range(9)], variants, dosage)
+    store = import_genotypes(bed, tmp_path / "fi.vcz")
+    assert store.block_rows == 8
+    return store, dosage
+
+
+def packed_chunk(store, number: int) -> Path:
+    return store.path / "genome_eu" / "packed" / f"{number}.0"
+
+
+class TestRead:
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            slice(None),
+            slice(8, 16),
+            slice(96, 101),
+            slice(3, 29),
+            slice(0, 0),
+            slice(50, 20),
+            slice(2, 90, 7),
+            np.array([100, 0, 57, 57, 3]),
+            np.arange(16, 24),
+            np.arange(5, 40),
+            np.array([], dtype=np.int64),
+        ],
+        ids=str,
+    )
+    def test_slices_and_indices(self, blocks, rows):
+        store, dosage = blocks
+        block = store.read(rows, backend="reference")
+        np.testing.assert_array_equal(block.dosages(), dosage[rows])
+        assert block.packed.flags.c_contiguous
+        assert block.people == 9
+
+    @pytest.mark.parametrize(
+        ("rows", "match"), [([101], "row 101 is not"), ([-1], "row -1 is not"), ([1.5], "whole")]
+    )
+    def test_rows_that_are_not_there(self, blocks, rows, match):
+        with pytest.raises(IndexError, match=match):
+            blocks[0].read(np.array(rows))
+
+    def test_many_threads(self, blocks):
+        store, dosage = blocks
+        rng = np.random.default_rng(1)
+        wanted = [rng.integers(0, 101, 40) for _ in range(60)]
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda rows: store.read(rows, "reference").dosages(), wanted))
+        for rows, dosages in zip(wanted, found, strict=True):
+            np.testing.assert_array_equal(dosages, dosage[rows])
+
+    def test_a_worker_is_handed_only_the_path(self, blocks):
+        store, _ = blocks
+        _ = store.rows
+        assert store.__reduce__() == (open_store, (str(store.path),))
+        assert copy.copy(store).digest == store.digest
+
+
+class TestDescription:
+    def test_describe(self, made):
+        description = made.describe()
+        assert json.loads(json.dumps(description)) == description
+        assert description["people"] == len(PEOPLE)
+        assert description["variants"] == 44
+        assert description["rows"] == description["autosomal_rows"] == 45
+        assert description["variants_without_alt"] == 1
+        assert description["duplicated_rows"] == 1
+        assert description["contigs"] == {"21": 40, "22": 5}
+        assert description["call_rate"] == pytest.approx(1 - 6 / (45 * 7))
+        assert description["sample_columns"] == [
+            {"name": "sex", "type": "text", "people": 7},
+            {"name": "population", "type": "text", "people": 7},
+            {"name": "age", "type": "number", "people": 6},
+            {"name": "note", "type": "text", "people": 6},
+        ]
+        assert 0 < description["packed_bytes"] < description["bytes"]
+
+    def test_people_and_names(self, made):
+        assert made.name == "fi"
+        assert made.sample_id.tolist() == PEOPLE
+        assert made.sample_id.dtype.kind == "U"
+        assert made.samples.index.tolist() == PEOPLE
+        assert made.samples["sex"].tolist() == ["M", "F", "F", "M", "F", "F", "M"]
+        assert made.samples["age"].dtype == np.float64
+        assert np.isnan(made.samples.loc["P3", "age"])
+        assert made.samples["population"].tolist() == ["0", "1", "0", "1", "0", "1", "0"]
+        assert made.samples["note"].isna().tolist() == [True] + [False] * 6
+        assert "7 people, 45 rows" in repr(made)
+
+    def test_opening_reads_no_genotypes(self, blocks):
+        store, _ = blocks
+        shutil.rmtree(store.path / "call_genotype")
+        for chunk in (store.path / "genome_eu" / "packed").glob("*.0"):
+            chunk.unlink()
+        assert open_store(store.path).people == 9
+
+
+class TestDamage:
+    @pytest.mark.parametrize("spoil", ["flip", "cut", "empty", "absent", "another"])
+    def test_packed_chunk(self, blocks, spoil):
+        store, dosage = blocks
+        chunk = packed_chunk(store, 3)
+        content = chunk.read_bytes()
+        if spoil == "flip":
+            chunk.write_bytes(content[:-1] + bytes([content[-1] ^ 4]))
+        elif spoil == "cut":
+            chunk.write_bytes(content[:-3])
+        elif spoil == "empty":
+            chunk.write_bytes(b"")
+        elif spoil == "absent":
+            chunk.unlink()
+        else:
+            shutil.copy(packed_chunk(store, 4), chunk)
+        again = open_store(store.path)
+        pattern = r"cohort fi.vcz: genome_eu/packed, rows 24 to 31, is damaged .*genome-eu import"
+        for rows in (slice(24, 32), slice(0, 101), np.array([99, 30])):
+            with pytest.raises(SourceError, match=pattern):
+                again.read(rows)
+        with pytest.raises(SourceError, match=pattern):
+            again.verify()
+        np.testing.assert_array_equal(
+            again.read(slice(0, 24), backend="reference").dosages(), dosage[:24]
+        )
+
+    def test_chunk_of_people_without_the_allele(self, tmp_path):
+        """Some versions of Zarr do not write a chunk of zeros; it is not taken for damage."""
+        variants = [("1", f"v{j}", 100 + j, "C", "A") for j in range(5)]
+        bed = write_plink(tmp_path / "x", [("F", "I", 1)], variants, np.zeros((5, 1), int))
+        store = import_genotypes(bed, tmp_path / "fi.vcz")
+        assert store.read(slice(None), backend="reference").dosages().tolist() == [[0]] * 5
+        store.verify()
+
+    @pytest.mark.parametrize(
+        ("array", "match"),
+        [
+            ("genome_eu/row_allele", "its row table is damaged"),
+            ("variant_position", "its row table is damaged"),
+            ("variant_allele", "its row table is damaged"),
+        ],
+    )
+    def test_names_of_rows(self, blocks, array, match):
+        store, _ = blocks
+        for chunk in (store.path / array).rglob("[0-9]*"):
+            if chunk.is_file():
+                chunk.unlink()
+        with pytest.raises(SourceError, match=match):
+            _ = open_store(store.path).rows
+
+    @pytest.mark.parametrize("array", ["sample_id", "genome_eu/samples_parquet"])
+    def test_people(self, blocks, array):
+        store, _ = blocks
+        (store.path / array / "0").unlink()
+        with pytest.raises(SourceError, match="its table of people is damaged"):
+            open_store(store.path)
+
+    def test_genotypes_changed_after_packing(self, blocks):
+        store, _ = blocks
+        store.verify()
+        genotypes = zarr.open_group(str(store.path), mode="r+")["call_genotype"]
+        genotypes[0, 0] = [1, 1] if genotypes[0, 0, 0] == 0 else [0, 0]
+        with pytest.raises(SourceError, match="call_genotype is damaged or was changed"):
+            open_store(store.path).verify()
+
+
+class TestNotACohort:
+    def test_absent_or_no_zarr(self, tmp_path):
+        with pytest.raises(SourceError, match="no such cohort"):
+            open_store(tmp_path / "none.vcz")
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(SourceError, match="is not a cohort store"):
+            open_store(tmp_path / "folder")
+
+    def test_zarr_of_another_tool(self, blocks, tmp_path):
+        store, _ = blocks
+        shutil.rmtree(store.path / "genome_eu")
+        (store.path / ".zmetadata").unlink()
+        with pytest.raises(SourceError, match="Zarr without packed rows, made by another tool"):
+            open_store(store.path)
+
+    def test_another_format(self, blocks):
+        store, _ = blocks
+        root = zarr.open_group(str(store.path), mode="r+")
+        root["genome_eu"].attrs["format"] = 99
+        zarr.consolidate_metadata(str(store.path))
+        with pytest.raises(SourceError, match="format 99, but this version reads format 1"):
+            open_store(store.path)
+
+    def test_attributes_that_do_not_belong(self, blocks):
+        store, _ = blocks
+        root = zarr.open_group(str(store.path), mode="r+")
+        root["genome_eu"].attrs["people"] = 8
+        root["genome_eu"].attrs["rows"] = 100
+        zarr.consolidate_metadata(str(store.path))
+        with pytest.raises(SourceError, match=r"genome_eu/packed .* is damaged"):
+            open_store(store.path)
