@@ -31,7 +31,7 @@ class FrequencyResult(xr.Dataset):
 
     __slots__ = ()
 
-    def plot(self, **options: Any) -> Any:
+    def compare(self, **options: Any) -> Any:
         """Allele frequencies of the groups against each other."""
         from genome_eu.report.plots import frequency_comparison
 
@@ -56,12 +56,18 @@ class PcaResult(xr.Dataset):
         """What names the scores that each site keeps."""
         return str(self.attrs["pca_id"])
 
-    def plot(self, **options: Any) -> Any:
-        """Scores of one's own people, or the loadings where there are no scores."""
+    def scatter(self, **options: Any) -> Any:
+        """Scores of one's own people; for a federation the mean score of each site."""
         from genome_eu.report import plots
 
-        draw = plots.pca_scores if "sample_pca_projection" in self else plots.pca_loadings
+        draw = plots.pca_scores if "sample_pca_projection" in self else plots.pca_site_means
         return draw(self, **options)
+
+    def loadings(self, **options: Any) -> Any:
+        """Loadings of one component along the genome."""
+        from genome_eu.report.plots import pca_loadings
+
+        return pca_loadings(self, **options)
 
     def to_files(self, folder: str | Path) -> list[Path]:
         """Write Parquet loadings and PLINK 2's `.eigenval` (and `.eigenvec` for a cohort)."""
@@ -118,7 +124,7 @@ class GwasResult(xr.Dataset):
 
 def row_variables(rows: pd.DataFrame, contigs: Sequence[str]) -> dict[str, Any]:
     """The variables that name rows, in sgkit's names."""
-    index = pd.Index(contigs).get_indexer(rows["contig"])
+    index = pd.Index(contigs).get_indexer(pd.Index(rows["contig"]))
     alleles = np.column_stack([rows["ref"].to_numpy(object), rows["alt"].to_numpy(object)])
     return {
         "contig_id": ("contigs", np.array(contigs, dtype=object)),
@@ -184,12 +190,12 @@ def gwas_shard(
     """A shard of a linear GWAS as a dataset."""
     both = (ROWS, TRAITS)
     variables = row_variables(rows, contigs)
-    frequency = found.allele_frequency
     variables |= {
         "trait_id": (TRAITS, np.array(traits, dtype=object)),
-        "variant_allele_frequency": (
-            (ROWS, "alleles"),
-            np.column_stack([1.0 - frequency, frequency]),
+        # Of the people analysed: traits that do not share them do not share frequencies either.
+        "variant_linreg_allele_frequency": (
+            both,
+            np.broadcast_to(found.allele_frequency[:, None], found.beta.shape),
         ),
         "variant_linreg_beta": (both, found.beta),
         "variant_linreg_se": (both, found.se),

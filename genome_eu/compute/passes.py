@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import dask
-import numpy as np
 from dask.delayed import Delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -22,10 +21,6 @@ from genome_eu.cohort import CohortStore, open_store
 from genome_eu.compute.progress import Progress
 from genome_eu.errors import BadInput
 
-# Packed bytes of a block: large enough that a task lasts tens of milliseconds, small enough that
-# a worker's memory does not notice.
-_BLOCK_BYTES = 8 * 2**20
-_BLOCK_ROWS = 8192
 # Bytes of float64 that a block's products may take.
 _PRODUCT_BYTES = 64 * 2**20
 _WINDOW = 32
@@ -33,11 +28,13 @@ _WINDOW = 32
 Result = TypeVar("Result")
 
 
-def block_rows(people: int, width: int = 1) -> int:
-    """Rows of a block for this many people and columns of products."""
-    by_genotypes = _BLOCK_BYTES // max(people // 4, 1)
-    by_products = _PRODUCT_BYTES // (8 * max(width, 1))
-    return int(np.clip(min(by_genotypes, by_products), 1, _BLOCK_ROWS))
+def block_rows(store: CohortStore, width: int = 1) -> int:
+    """Rows of a block: a packed chunk, or less where the columns of products are many.
+
+    A chunk is large enough that its task lasts tens of milliseconds, and small enough that a
+    worker's memory does not notice.
+    """
+    return max(1, min(store.block_rows, _PRODUCT_BYTES // (8 * max(width, 1))))
 
 
 @lru_cache(maxsize=64)

@@ -25,7 +25,7 @@ from genome_eu.federation.opening import open_federation
 from genome_eu.federation.questions import Run
 from genome_eu.federation.single import Cohort, open_cohort
 from genome_eu.report import write_report
-from genome_eu.results import FrequencyResult, GwasResult, PcaResult
+from genome_eu.results import FrequencyResult, GwasResult, PcaResult, join
 
 COMPONENTS = 4
 _SITE_IDLE_S = 120
@@ -76,12 +76,12 @@ def run(folder: Path, say: Say) -> Demo:
         runs: dict[str, Run] = {}
         say("asking for allele frequencies by country and sex")
         runs["frequencies"], shards = eu.frequency_shards(["country", "sex"])
-        frequencies: FrequencyResult = _one(list(shards))
+        frequencies: FrequencyResult = join(list(shards))
         say(f"asking for {COMPONENTS} principal components")
         runs["pca"], pcs = eu.pca_run(COMPONENTS)
         say(f"asking for a GWAS of {TRAIT}")
         runs["gwas"], groups = eu.gwas_shards(TRAIT, covariates="sex", pcs=pcs)
-        hits: GwasResult = _one([shard for shards in groups for shard in shards])
+        hits: GwasResult = join([shard for shards in groups for shard in shards])
     hits.attrs["simulated"] = json.dumps([TRAIT])
 
     say("comparing with the pooled genotypes, which only this demonstration may do")
@@ -106,12 +106,6 @@ def run(folder: Path, say: Say) -> Demo:
     return Demo(folder, report, runs, differences, time.monotonic() - begun)
 
 
-def _one(shards: list[Any]) -> Any:
-    from genome_eu.results import join
-
-    return join(shards)
-
-
 def _cohorts(folder: Path) -> Cohort:
     """The pooled cohort, for comparison and to simulate the trait, and one cohort a site."""
     table = people()
@@ -122,11 +116,10 @@ def _cohorts(folder: Path) -> Cohort:
         table[f"at_{site}"] = (table["country"] == site).astype(int)
     table.to_csv(everybody, sep="\t", index=False)
     store = everybody.with_name("pooled.vcz")
-    make = {"samples": everybody, "allow_unlisted": True, "build": "GRCh37"}
-    import_genotypes(source(), store, **make)
+    _import(everybody, store)
     table = table.set_index("sample_id").join(simulate(open_cohort(store))).reset_index()
     table.to_csv(everybody, sep="\t", index=False)
-    import_genotypes(source(), store, overwrite=True, **make)
+    _import(everybody, store)
 
     (folder / "exchange").mkdir()
     for site in SITES:
@@ -136,13 +129,7 @@ def _cohorts(folder: Path) -> Cohort:
             table["country"] == site, ["sample_id", "sex", "population", "country", TRAIT]
         ]
         own.to_csv(place / "samples.tsv", sep="\t", index=False)
-        import_genotypes(
-            source(),
-            place / f"{site.lower()}.vcz",
-            samples=place / "samples.tsv",
-            allow_unlisted=True,
-            build="GRCh37",
-        )
+        _import(place / "samples.tsv", place / f"{site.lower()}.vcz")
         settings = {
             "name": site,
             "cohort": f"{site.lower()}.vcz",
@@ -156,6 +143,13 @@ def _cohorts(folder: Path) -> Cohort:
     )
     write_whole(folder / "federation.toml", roster.encode())
     return open_cohort(store)
+
+
+def _import(samples: Path, store: Path) -> None:
+    """The listed people of the public genotypes as a cohort."""
+    import_genotypes(
+        source(), store, samples=samples, allow_unlisted=True, build="GRCh37", overwrite=True
+    )
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from genome_eu.errors import BundleError
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, has_rows
 
 #: Version of plans, bundles and study folders. Another version is refused, never guessed at.
-FORMAT = 1
+FORMAT: Final = 1
 
 #: Rows in one shard of an answer: the unit that is gated, written, merged and finished.
 ROWS_PER_SHARD = 8192

@@ -274,7 +274,6 @@ class Questions(abc.ABC):
         order = {name: place for place, name in enumerate(run.question["traits"])}
         places = np.argsort([order[name] for name in found["trait_id"].values])
         if len(parts) > 1:
-            # Traits come grouped by their people; people differ, so no one frequency is right.
             found = found.isel(traits=places)  # type: ignore[assignment]
         found.attrs = self._attributes(run)
         return found

@@ -195,7 +195,7 @@ class Site:
         width: int,
     ) -> Iterator[Any]:
         """Shards of the plan, each made of blocks that fit a worker."""
-        size = self.block_size or block_rows(self.store.people, width)
+        size = self.block_size or block_rows(self.store, width)
         with Progress(f"{self.name}: {plan.statistic}", rows.size) as progress:
             for start, stop in plan.spans():
                 blocks = list(
@@ -242,7 +242,7 @@ class Site:
         rows = self.own_rows
         listed = np.ones(rows.size, bool)
         if self.policy is not None and self.policy.allele_floor > 0 and rows.size:
-            size = self.block_size or block_rows(self.store.people)
+            size = self.block_size or block_rows(self.store)
             found = concatenate(
                 list(
                     stream(
@@ -263,10 +263,10 @@ class Site:
             )
         part = variants.VariantList(
             text=variants.encode(self.store.rows.iloc[rows[listed]]),
-            rows_listed=np.int64(listed.sum()),
-            rows_withheld=np.int64((~listed).sum()),
-            rows_total=np.int64(len(self.store.rows)),
-            build=np.int64({"GRCh37": 37, "GRCh38": 38}.get(self.store.build, 0)),
+            rows_listed=np.array(listed.sum()),
+            rows_withheld=np.array((~listed).sum()),
+            rows_total=np.array(len(self.store.rows)),
+            build=np.array({"GRCh37": 37, "GRCh38": 38}.get(self.store.build, 0)),
         )
         yield part, Facts(people=self.people)
 
@@ -393,7 +393,7 @@ class Site:
                 pca.project_people,
                 add=np.add,
                 by_row=(frequency, loadings),
-                size=self.block_size or block_rows(self.store.people, width),
+                size=self.block_size or block_rows(self.store, width),
                 backend=self.backend,
                 progress=progress,
             )
@@ -423,6 +423,6 @@ def _project_rows(
 ) -> tuple[pca.ProjectionSums, counts.GenotypeCounts]:
     """One block of H(Q), and the genotype counts by which its release is judged."""
     projected = pca.ProjectionSums(
-        people=np.int64(people), projected=pca.project_rows(block, frequency, scores)
+        people=np.array(people), projected=pca.project_rows(block, frequency, scores)
     )
     return projected, counts.summarize(block, groups, 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import xarray as xr
@@ -21,7 +23,7 @@ from genome_eu.formats.rows import TOTAL, group_names
 from genome_eu.formats.streams import ResultWriter
 
 
-class _Files:
+class _Files(ABC):
     """Writers that receive the same shards; the files appear together or not at all."""
 
     def __init__(self, folder: Path) -> None:
@@ -30,8 +32,8 @@ class _Files:
         self.paths: list[Path] = []
         self._writers: list[ResultWriter] = []
 
-    def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self, dataset: xr.Dataset) -> list[ResultWriter]: ...
 
     def append(self, dataset: xr.Dataset) -> None:
         """Add the next rows of the result."""
@@ -53,7 +55,7 @@ class _Files:
             writer.abort()
         self._writers = []
 
-    def __enter__(self) -> _Files:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -200,7 +200,6 @@ class GwasSsfWriter(ResultWriter):
         names = _variant_ids(number, rows.position, rows.ref, rows.alt)
         is_rsid = pc.match_substring_regex(rows.id, "^rs[0-9]+$")
         rsid = pc.if_else(is_rsid, rows.id, "#NA")
-        frequency = np.asarray(dataset["variant_allele_frequency"].values)[:, 1]
         for index, (trait, out) in enumerate(self._of_trait.items()):
 
             def column(name: str, index: int = index) -> np.ndarray:
@@ -209,6 +208,7 @@ class GwasSsfWriter(ResultWriter):
             beta, se, exact = (
                 np.asarray(column(name), dtype=np.float64) for name in ("beta", "se", "neg_log10_p")
             )
+            frequency = np.asarray(column("allele_frequency"), dtype=np.float64)
             finite = np.isfinite(beta) & np.isfinite(se) & np.isfinite(exact)
             finite &= np.isfinite(frequency)
             reason = np.asarray(column("errcode")).astype(object)

@@ -229,8 +229,7 @@ def _gwas_table(dataset: xr.Dataset) -> tuple[pa.Table, list[str], dict[str, Any
         values = np.asarray(dataset[f"variant_linreg_{name}"].values).ravel().astype(kind)
         absent = values < 0 if column == "n" else np.isnan(values)
         columns[column] = pa.array(values, mask=absent | withheld)
-    frequency = np.asarray(dataset["variant_allele_frequency"].values, dtype=np.float64)[:, 1]
-    frequency = np.repeat(frequency, len(traits))
+    frequency = np.asarray(dataset["variant_linreg_allele_frequency"].values, float).ravel()
     columns["allele_frequency"] = pa.array(frequency, mask=np.isnan(frequency) | withheld)
     columns["errcode"] = strings(code)
     return pa.table(columns, schema=GWAS), traits, {}
@@ -358,11 +357,8 @@ def read_gwas(path: str | os.PathLike[str]) -> xr.Dataset:
         out[f"variant_linreg_{name}"] = (("variants", "traits"), values.reshape(-1, len(traits)))
     code = np.asarray(table["errcode"].to_numpy(), dtype=object).reshape(-1, len(traits))
     out["variant_linreg_errcode"] = (("variants", "traits"), code)
-    # A row has one frequency, which is null for the traits that are withheld.
-    each = table["allele_frequency"].fill_null(np.nan).to_numpy().reshape(-1, len(traits))
-    frequency = np.fmax.reduce(each, axis=1)
-    both = np.stack([1 - frequency, frequency], axis=1)
-    out["variant_allele_frequency"] = (("variants", "alleles"), both)
+    frequency = table["allele_frequency"].fill_null(np.nan).to_numpy().reshape(-1, len(traits))
+    out["variant_linreg_allele_frequency"] = (("variants", "traits"), frequency)
     out["trait_id"] = ("traits", np.array(traits, dtype=object))
     return out
 

@@ -230,10 +230,10 @@ class GlmLinearWriter(ResultWriter):
         rows = row_names(dataset)
         position = integers(rows.position)
         test = constant("ADD", len(rows))
-        frequency = np.asarray(dataset["variant_allele_frequency"].values)[:, 1]
         for index, (trait, file) in enumerate(self._of_trait.items()):
             column = _TraitColumns(dataset, index)
             code = np.asarray(column["errcode"]).astype(str)
+            frequency = np.asarray(column["allele_frequency"])
             withheld = code == "WITHHELD"
             columns = [rows.contig, position, rows.id, rows.ref, rows.alt, rows.alt]
             columns += [

@@ -303,7 +303,7 @@ def _strongest(dataset: xr.Dataset, trait: str) -> str:
     def values(name: str) -> list[float]:
         return dataset[f"variant_linreg_{name}"].values[chosen, column].tolist()
 
-    frequency = dataset["variant_allele_frequency"].values[chosen, 1].tolist()
+    frequency = values("allele_frequency")
     alleles = dataset["variant_allele"].values[chosen]
     place = zip(contigs(dataset)[chosen], dataset["variant_position"].values[chosen], strict=True)
     rows = [

@@ -34,7 +34,7 @@ class GroupSizes(Aggregate):
 def group_sizes(names: list[str], people: NDArray, total: int) -> GroupSizes:
     """Group sizes of one site, in the order of `names`."""
     labels = np.frombuffer("\n".join(names).encode(), np.uint8)
-    return GroupSizes(people_total=np.int64(total), people=people, labels=labels)
+    return GroupSizes(people_total=np.array(total), people=people, labels=labels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,8 +83,8 @@ def summarize_design(model: Design) -> DesignSums:
     """Products of covariates and traits at one site."""
     people = int(model.included.sum())
     return DesignSums(
-        people=np.int64(people),
-        intercepts=np.int64(1 if model.site_effects and people else 0),
+        people=np.array(people),
+        intercepts=np.array(1 if model.site_effects and people else 0),
         xx=model.x.T @ model.x,
         xy=model.x.T @ model.y,
         yy=np.einsum("it,it->t", model.y, model.y),

@@ -71,10 +71,10 @@ def summarize_scores(scores: Scores, included: NDArray) -> ScoreMoments:
     """Sums of the scores of the people who take part."""
     values = scores.values[included]
     return ScoreMoments(
-        people=np.int64(values.shape[0]),
+        people=np.array(values.shape[0]),
         score_sum=values.sum(axis=0),
         score_square=(values**2).sum(axis=0),
-        components=np.int64(values.shape[1]),
+        components=np.array(values.shape[1]),
     )
 
 

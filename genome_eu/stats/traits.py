@@ -53,7 +53,7 @@ def summarize(covariates: NDArray, traits: NDArray) -> TraitMoments:
         trait_people=present.sum(axis=0),
         trait_sum=values.sum(axis=0),
         trait_square=(values**2).sum(axis=0),
-        covariate_people=np.int64(complete.sum()),
+        covariate_people=np.array(complete.sum()),
         covariate_sum=x.sum(axis=0),
         covariate_square=(x**2).sum(axis=0),
         pattern=rank[pattern.reshape(-1)],

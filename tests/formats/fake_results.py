@@ -144,8 +144,8 @@ def gwas(rows: int = 60, traits: tuple[str, ...] = ("ldl", "bmi"), seed: int = 0
         ("errcode", code),
     ):
         out[f"variant_linreg_{name}"] = (("variants", "traits"), values)
-    both = np.stack([1 - frequency, frequency], 1)
-    out["variant_allele_frequency"] = (("variants", "alleles"), both)
+    shared = np.repeat(frequency[:, None], len(traits), axis=1)
+    out["variant_linreg_allele_frequency"] = (("variants", "traits"), shared)
     out["trait_id"] = ("traits", np.array(traits, dtype=object))
     return out
 

@@ -145,8 +145,8 @@ def test_association_table_is_plinks(peer, tmp_path):
     for name, values in columns.items():
         result[f"variant_linreg_{name}"] = (("variants", "traits"), np.array(values)[:, None])
     result["variant_linreg_errcode"] = (("variants", "traits"), np.array(codes, object)[:, None])
-    both = np.stack([1 - np.array(frequency), frequency], 1)
-    result["variant_allele_frequency"] = (("variants", "alleles"), both)
+    shared = np.array(frequency)[:, None]
+    result["variant_linreg_allele_frequency"] = (("variants", "traits"), shared)
     result["trait_id"] = ("traits", np.array(["ldl"], object))
     with GlmLinearWriter(tmp_path / "p") as out:
         out.append(result)

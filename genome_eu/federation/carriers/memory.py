@@ -9,7 +9,7 @@ from typing import Protocol
 
 from numpy.typing import NDArray
 
-from genome_eu.disclosure.airlock import Release
+from genome_eu.disclosure.airlock import Release, Spool
 from genome_eu.federation.answer import SiteAnswer
 from genome_eu.federation.bundle import EvidenceRecord, MemoryArrays, write_answer
 from genome_eu.federation.plan import Plan
@@ -19,9 +19,12 @@ from genome_eu.federation.study import Study
 class LocalSite(Protocol):
     """What the carrier needs of a site: its release, and its cohort's hash."""
 
-    cohort_digest: str
+    @property
+    def cohort_digest(self) -> str:
+        """Hash of the cohort that answers."""
+        ...
 
-    def release(self, plan: Plan, inputs: dict[str, NDArray], spool: MemoryArrays) -> Release:
+    def release(self, plan: Plan, inputs: dict[str, NDArray], spool: Spool) -> Release:
         """Answer a plan through the site's airlock."""
         ...
 

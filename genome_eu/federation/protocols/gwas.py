@@ -12,6 +12,7 @@ from genome_eu.errors import TraitError, UsageError
 from genome_eu.federation.plan import Ask, LinearParameters, TraitMomentsParameters
 from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.stats import linear, traits
+from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.traits import TraitMoments
 
 Missing = Literal["mean", "drop"]
@@ -106,7 +107,7 @@ def linear_group(
     sums = answer.whole()
     linear.require_independent(sums, covariate_names(model, x.mean.size), list(names))
 
-    kind = linear.MeanSums if model.site_effects else linear.RawSums
+    kind: type[Aggregate] = linear.MeanSums if model.site_effects else linear.RawSums
     if model.missing == "drop":
         kind = linear.CompleteSums
     answer = yield Ask(kind, parameters, panel.inputs, panel.size)

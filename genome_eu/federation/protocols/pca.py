@@ -67,10 +67,7 @@ def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Round
     inputs = dict(_inputs(panel, rows, varies), frequency=frequency[varies])
     given = int(usable.sum())
     krylov = BlockKrylov(len(rows), 2 * components + 10, _SEED)
-    found = None
-    while found is None or not (found.residuals.max() <= tolerance or krylov.exhausted):
-        if krylov.rounds == _LARGEST_ROUNDS:
-            break
+    while True:
         answer = yield Ask(
             ProjectionSums,
             ProjectionParameters(),
@@ -80,6 +77,9 @@ def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Round
         projected = answer.whole()
         krylov.absorb(projected.projected)
         found = krylov.ritz(components)
+        converged = found.residuals.max() <= tolerance or krylov.exhausted
+        if converged or krylov.rounds == _LARGEST_ROUNDS:
+            break
     if found.eigenvalues.size < components or found.eigenvalues[-1] <= 0:
         raise UsageError(
             f"{components} components are more than the {int(projected.people)} people can have; "
