@@ -38,26 +38,20 @@ def demo(
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
-    left = Table(title="What left each site", title_justify="left", box=None)
-    for heading in ("site", "question", "messages", "bytes", "arrays", "policy"):
-        left.add_column(heading, justify="left" if heading in ("site", "question") else "right")
-    left.add_column("floors applied (withheld of checked)")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("\nWhat left each site", style="bold")
     for item in released:
-        floors = "; ".join(
-            f"{check['check']} {check['limit']:g}: {check['withheld']:,} of {check['of']:,}"
-            for check in item["checks"]
+        console.print(
+            f"  {item['site']}  {item['question']:<11} {item['bytes']:>12,} bytes in "
+            f"{item['messages']} messages, {item['arrays']} arrays, policy {item['policy']}"
         )
-        left.add_row(
-            item["site"],
-            item["question"],
-            str(item["messages"]),
-            f"{item['bytes']:,}",
-            str(item["arrays"]),
-            item["policy"],
-            floors,
-        )
-    console.print(left)
+        for check in item["checks"]:
+            if check["withheld"]:
+                console.print(
+                    f"        floor {check['limit']:g} on {check['check']}: "
+                    f"{check['withheld']:,} of {check['of']:,} withheld"
+                )
+    console.print()
     gaps = Table(title="Largest difference from the pooled answer", title_justify="left", box=None)
     gaps.add_column("number")
     gaps.add_column("largest difference", justify="right")

@@ -1,0 +1,31 @@
+"""What all tests share: PLINK 2 when it must be there, and the real data when it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items):
+    if shutil.which("plink2") is not None:
+        return
+    if os.environ.get("GENOME_EU_REQUIRE_PLINK2"):
+        pytest.exit("plink2 is required here and is not on the path", returncode=1)
+    skip = pytest.mark.skip(reason="needs PLINK 2 on the path (apt-get install plink2)")
+    for item in items:
+        if item.get_closest_marker("plink2"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the repository; tests that need it are skipped without."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the real data sets in ../shared/data")
+    return folder
