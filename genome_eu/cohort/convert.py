@@ -187,12 +187,23 @@ def _encode(source: Any, path: Path, show_progress: bool) -> None:
     # Only newer versions can be told; older ones write format 2 unless the environment differs.
     accepted = inspect.signature(vcz.VcfZarrWriter).parameters
     both_stacks = {"zarr_format": 2} if "zarr_format" in accepted else {}
-    writer = vcz.VcfZarrWriter(type(source), path, **both_stacks)
-    writer.init(source, target_num_partitions=1, schema=source.generate_schema())
-    # Zero workers: spawned ones would import the caller's script again.
-    writer.encode_all_partitions(worker_processes=0, show_progress=show_progress)
-    writer.finalise(show_progress)
-    writer.create_index()
+    with _every_chunk_written():
+        writer = vcz.VcfZarrWriter(type(source), path, **both_stacks)
+        writer.init(source, target_num_partitions=1, schema=source.generate_schema())
+        # Zero workers: spawned ones would import the caller's script again.
+        writer.encode_all_partitions(worker_processes=0, show_progress=show_progress)
+        writer.finalise(show_progress)
+        writer.create_index()
+
+
+def _every_chunk_written() -> contextlib.AbstractContextManager[object]:
+    """Make Zarr 3 write chunks of zeros too.
+
+    bio2zarr's arrays have no fill value; where a chunk of such an array is absent, Zarr 2 gives
+    whatever lies in memory.
+    """
+    config = getattr(zarr, "config", None)
+    return config.set({"array.write_empty_chunks": True}) if config else contextlib.nullcontext()
 
 
 def _with_fam_sex(table: pd.DataFrame, fileset: PlinkFileset, matched: Matched) -> pd.DataFrame:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
+
+_DELAY_S = 1.0
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -16,9 +19,10 @@ class Progress(AbstractContextManager["Progress"]):
             show = watched()
         self._bar: Any = None
         if show:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=rows, desc=title, unit=" rows", unit_scale=True, leave=False)
+            # A pass that is over at once needs no bar.
+            self._bar = _bar_class()(
+                total=rows, desc=title, unit=" rows", unit_scale=True, leave=False, delay=_DELAY_S
+            )
 
     def advance(self, rows: int) -> None:
         """Count rows that are done."""
@@ -33,6 +37,15 @@ class Progress(AbstractContextManager["Progress"]):
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _bar_class() -> Any:
+    """A widget where a notebook can show one, else text."""
+    if importlib.util.find_spec("ipywidgets") is not None:
+        from tqdm.auto import tqdm
+    else:
+        from tqdm.std import tqdm
+    return tqdm
 
 
 def watched() -> bool:

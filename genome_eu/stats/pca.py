@@ -133,11 +133,12 @@ class BlockKrylov:
         self._projected = grown
 
         rest = self._beyond_basis(image)
-        left, sizes, _ = np.linalg.svd(np.linalg.qr(rest)[1])
+        directions, triangle = np.linalg.qr(rest)
+        left, sizes, _ = np.linalg.svd(triangle)
         # Directions that rounding made are not new; nor can there be more than rows.
         reached = int((sizes > 1e-12 * np.linalg.norm(image)).sum()) if sizes.size else 0
         reached = max(min(reached, self._rows - dimension), 0)
-        block = np.linalg.qr(rest)[0] @ left[:, :reached]
+        block = directions @ left[:, :reached]
         self._block = np.linalg.qr(self._beyond_basis(block))[0]
 
     def _beyond_basis(self, block: NDArray) -> NDArray:
