@@ -42,7 +42,7 @@ class Facts:
     smallest_covariate_cell: int | None = None
     hidden_people: int = 0  # people in no group, who could be found by subtraction
     hidden_counts: GenotypeCounts | None = None  # their genotypes, row by row
-    row_counts: GenotypeCounts | None = None  # genotypes of everybody in the answer, row by row
+    minor_alleles: NDArray | None = None  # of every row that went into the answer
 
 
 def below(values: NDArray, floor: int, policy: Policy) -> NDArray:
@@ -58,6 +58,18 @@ def _require_people(people: NDArray | int, policy: Policy) -> Evidence:
             f"fewer than {policy.min_people} people would be described (policy {policy.name})"
         )
     return Evidence("people", policy.min_people, 0, counts.size)
+
+
+def _require_common(facts: Facts, policy: Policy) -> Evidence:
+    """Every row of a projection must be one whose allele count might be shown."""
+    if facts.minor_alleles is None:
+        raise Refused("the rows of a projection were not counted")
+    if np.any(below(facts.minor_alleles, policy.allele_floor, policy)):
+        raise Refused(
+            f"a row below the allele floor of {policy.allele_floor} was asked for "
+            f"(policy {policy.name})"
+        )
+    return Evidence("alleles, both tails", policy.allele_floor, 0, facts.minor_alleles.size)
 
 
 def _withhold(aggregate: Any, shown: NDArray, flag: str, gates: tuple[str, ...]) -> Any:
@@ -180,27 +192,15 @@ def row_sums(
 
 def projection(part: ProjectionSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
     """People, and no row below the allele floor: the coordinator was told which those are."""
-    counts = facts.row_counts
-    if counts is None:
-        raise Refused("the rows of a projection were not counted")
-    alleles, called = counts.allele_count[:, 0], counts.allele_number[:, 0]
-    if np.any(
-        below(alleles, policy.allele_floor, policy)
-        | below(called - alleles, policy.allele_floor, policy)
-    ):
-        raise Refused(
-            f"a row below the allele floor of {policy.allele_floor} was asked for "
-            f"(policy {policy.name})"
-        )
-    return part, [
-        _require_people(part.people, policy),
-        Evidence("alleles, both tails", policy.allele_floor, 0, alleles.size),
-    ]
+    return part, [_require_people(part.people, policy), _require_common(facts, policy)]
 
 
 def score_moments(part: ScoreMoments, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
-    """People behind the mean of the scores."""
-    return part, [_require_people(part.people, policy)]
+    """People behind the mean of the scores; no row below the allele floor.
+
+    Loadings on a single row would make the sum of the scores that row's allele count.
+    """
+    return part, [_require_people(part.people, policy), _require_common(facts, policy)]
 
 
 def variant_list(part: VariantList, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:

@@ -49,7 +49,7 @@ def load_policy(source: str | Path) -> Policy:
                 f"TOML file, or one of {', '.join(SHIPPED)}"
             ) from None
     try:
-        return Policy.model_validate(tomllib.loads(text))
+        policy = Policy.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"policy {source} is not valid TOML: {error}") from None
     except ValidationError as error:
@@ -59,3 +59,10 @@ def load_policy(source: str | Path) -> Policy:
             f"policy {source}: {where}: {first['msg'].lower()}; compare it with the shipped "
             f"default policy"
         ) from None
+    # Outputs name the policy, so a name must mean one thing.
+    if policy.name in SHIPPED and str(source) not in SHIPPED and policy != load_policy(policy.name):
+        raise PolicyError(
+            f"policy {source} is named {policy.name} but differs from the shipped policy of that "
+            f"name; give it a name of its own"
+        )
+    return policy

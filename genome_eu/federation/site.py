@@ -215,6 +215,19 @@ class Site:
                 else:
                     yield concatenate(blocks)
 
+    def _counts(self, rows: NDArray) -> counts.GenotypeCounts:
+        """Genotypes of everybody who takes part, for judging what may leave."""
+        parts = stream(
+            self.store,
+            rows,
+            counts.summarize,
+            self._everybody(),
+            1,
+            size=self.block_size or block_rows(self.store),
+            backend=self.backend,
+        )
+        return concatenate(list(parts))
+
     def _everybody(self) -> NDArray:
         return np.where(self.included, 0, -1)
 
@@ -242,25 +255,8 @@ class Site:
         rows = self.own_rows
         listed = np.ones(rows.size, bool)
         if self.policy is not None and self.policy.allele_floor > 0 and rows.size:
-            size = self.block_size or block_rows(self.store)
-            found = concatenate(
-                list(
-                    stream(
-                        self.store,
-                        rows,
-                        counts.summarize,
-                        self._everybody(),
-                        1,
-                        size=size,
-                        backend=self.backend,
-                    )
-                )
-            )
-            alleles, number = found.allele_count[:, 0], found.allele_number[:, 0]
-            listed = ~(
-                below(alleles, self.policy.allele_floor, self.policy)
-                | below(number - alleles, self.policy.allele_floor, self.policy)
-            )
+            minor = self._counts(rows).minor_alleles[:, 0]
+            listed = ~below(minor, self.policy.allele_floor, self.policy)
         part = variants.VariantList(
             text=variants.encode(self.store.rows.iloc[rows[listed]]),
             rows_listed=np.array(listed.sum()),
@@ -407,7 +403,7 @@ class Site:
         for part, found in self._stream(
             plan, rows, _project_rows, *constants, by_row=(frequency,), width=loadings.shape[1]
         ):
-            yield part, Facts(people=self.people, row_counts=found)
+            yield part, Facts(people=self.people, minor_alleles=found.minor_alleles[:, 0])
 
     def _scores(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         rows = self._panel(plan, inputs)
@@ -415,7 +411,8 @@ class Site:
         values[~self.included] = np.nan
         scores = pca.Scores(values)
         self.state.keep(plan.asked().pca, scores)
-        yield pca.summarize_scores(scores, self.included), Facts(people=self.people)
+        facts = Facts(people=self.people, minor_alleles=self._counts(rows).minor_alleles[:, 0])
+        yield pca.summarize_scores(scores, self.included), facts
 
 
 def _project_rows(

@@ -60,6 +60,11 @@ class GenotypeCounts(Aggregate):
         return 2 * self.called
 
     @property
+    def minor_alleles(self) -> NDArray:
+        """Alleles on the smaller tail, int64 (rows, groups)."""
+        return np.minimum(self.allele_count, self.allele_number - self.allele_count)
+
+    @property
     def hom_ref(self) -> NDArray:
         """People homozygous for anything but this ALT, int64 (rows, groups)."""
         return self.called - self.het - self.hom_alt
