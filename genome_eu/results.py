@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -225,6 +226,22 @@ def join(shards: Sequence[xr.Dataset], dim: str = ROWS) -> Any:
     return type(first)(variables, attrs=first.attrs)
 
 
+def require_memory(needed: int, what: str, instead: str) -> None:
+    """Say before a run starts that its result would not fit.
+
+    Raises
+    ------
+    UsageError
+        More bytes are needed than this machine has free.
+    """
+    free = int(psutil.virtual_memory().available)
+    if needed > free:
+        raise UsageError(
+            f"{what} would need about {needed / 2**30:.1f} GiB of memory here, and "
+            f"{free / 2**30:.1f} GiB are free; {instead}"
+        )
+
+
 def attributes(**values: Any) -> dict[str, Any]:
     """Dataset attributes: strings and numbers as they are, everything else as JSON."""
     return {
@@ -241,5 +258,6 @@ __all__ = [
     "frequency_shard",
     "gwas_shard",
     "join",
+    "require_memory",
     "row_variables",
 ]

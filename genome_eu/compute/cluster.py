@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from genome_eu.errors import NoAnswer, UsageError
+
+_ADDRESS = re.compile(r"(tcp|tls)://([^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 
 
 @contextmanager
@@ -17,14 +20,15 @@ def connected(address: str | None, *, timeout_s: float = 20.0) -> Iterator[None]
     Raises
     ------
     UsageError
-        The address is not of the form tcp://host:port or tls://host:port.
+        The address is not of the form tcp://host:port or tls://host:port, or is tls:// and Dask
+        has no certificates.
     NoAnswer
         No scheduler answers there.
     """
     if address is None:
         yield
         return
-    if not address.startswith(("tcp://", "tls://")):
+    if not _ADDRESS.fullmatch(address):
         raise UsageError(f"--dask {address}: give a scheduler as tcp://host:port")
     from distributed import Client
 
@@ -34,6 +38,12 @@ def connected(address: str | None, *, timeout_s: float = 20.0) -> Iterator[None]
         raise NoAnswer(
             f"no Dask scheduler answers at {address}; start one with `dask scheduler`, or leave "
             f"out --dask to run on threads here"
+        ) from None
+    except TypeError:
+        # This is how Dask says that it has no certificates for tls://.
+        raise UsageError(
+            f"--dask {address}: Dask has no TLS certificates here; set distributed.comm.tls in its "
+            f"configuration, or use tcp://"
         ) from None
     with client:
         yield

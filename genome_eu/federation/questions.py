@@ -22,6 +22,11 @@ from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.results import FrequencyResult, GwasResult, PcaResult
 
 
+# Bytes in memory of one test of a GWAS, and of one group in one row of frequencies.
+_BYTES_PER_TEST = 80
+_BYTES_PER_CELL = 130
+
+
 @dataclass
 class Run:
     """One question being answered: its rounds, what left each site for them, what was left out."""
@@ -32,6 +37,7 @@ class Run:
     releases: list[dict[str, Any]] = field(default_factory=list)
     left_out: dict[str, Any] = field(default_factory=dict)
     panel: Panel | None = None
+    groups: int = 1
 
     def record(self, answer: Answer) -> None:
         """Remember what each site released."""
@@ -136,6 +142,12 @@ class Questions(abc.ABC):
             A column does not exist or cannot name groups; the sites share no variant.
         """
         run, shards = self.frequency_shards(by)
+        cells = (run.panel.size if run.panel else 0) * run.groups
+        results.require_memory(
+            2 * cells * _BYTES_PER_CELL,
+            f"a table of {cells:,} groups and rows",
+            "stream it to files with `genome-eu freq --out`, or take frequency_shards()",
+        )
         found: FrequencyResult = results.join(list(shards))
         found.attrs = self._attributes(run)
         return found
@@ -148,6 +160,7 @@ class Questions(abc.ABC):
         run = self._begin({"ask": "frequencies", "by": list(columns)})
         panel = self._panel(run)
         labels = self._drive(run, frequency_protocol.groups(columns))
+        run.groups = 1 + len(labels)
         finished = self._drive(run, frequency_protocol.frequencies(panel, columns, labels))
         attrs = self._attributes(run)
 
@@ -192,6 +205,11 @@ class Questions(abc.ABC):
         """`pca` with the record of its run."""
         run = self._begin({"ask": "pca", "components": n_components})
         panel = self._panel(run)
+        results.require_memory(
+            pca_protocol.memory(panel.size, n_components),
+            f"a PCA of {panel.size:,} rows",
+            "ask for fewer components, or prune the rows",
+        )
         found = self._drive(run, pca_protocol.pca(panel, n_components))
         run.left_out |= {name: rows for name, rows in found.left_out.items() if rows}
         variables = results.row_variables(panel.rows, panel.contigs)
@@ -268,6 +286,12 @@ class Questions(abc.ABC):
             pcs=pcs,
             missing=missing,
             site_effects=site_effects,
+        )
+        tests = (run.panel.size if run.panel else 0) * len(run.question["traits"])
+        results.require_memory(
+            2 * tests * _BYTES_PER_TEST,
+            f"a table of {tests:,} tests",
+            "stream it to files with `genome-eu gwas --out`, or take gwas_shards()",
         )
         parts = [results.join(list(shards)) for shards in groups]
         found: GwasResult = results.join(parts, dim="traits")

@@ -101,15 +101,11 @@ class BlockKrylov:
     def __init__(self, rows: int, width: int, seed: int) -> None:
         start = np.random.default_rng(seed).standard_normal((rows, min(width, rows)))
         self._block = np.linalg.qr(start)[0]
-        self._basis: list[NDArray] = []
-        self._images: list[NDArray] = []
+        # Column order, grown by doubling: one product with the whole basis, and few copies.
+        self._columns = np.empty((rows, 0), order="F")
+        self._images = np.empty((rows, 0), order="F")
         self._projected = np.empty((0, 0))
-        self._rows = rows
-
-    @property
-    def rounds(self) -> int:
-        """Blocks absorbed."""
-        return len(self._basis)
+        self.rounds = 0
 
     @property
     def exhausted(self) -> bool:
@@ -122,43 +118,47 @@ class BlockKrylov:
 
     def absorb(self, image: NDArray) -> None:
         """Take H(block) and prepare the next block."""
-        self._basis.append(self._block)
-        self._images.append(image)
-        dimension = sum(block.shape[1] for block in self._basis)
-        new = image.shape[1]
-        grown = np.zeros((dimension, dimension))
-        grown[:-new, :-new] = self._projected
-        grown[:, -new:] = np.vstack([block.T @ image for block in self._basis])
-        grown[-new:, :-new] = grown[:-new, -new:].T
+        self.rounds += 1
+        known = self._projected.shape[0]
+        size = known + image.shape[1]
+        self._columns = _with_room(self._columns, known, size)
+        self._images = _with_room(self._images, known, size)
+        self._columns[:, known:size] = self._block
+        self._images[:, known:size] = image
+        basis = self._columns[:, :size]
+        coefficients = basis.T @ image
+        grown = np.empty((size, size))
+        grown[:known, :known] = self._projected
+        grown[:, known:] = coefficients
+        grown[known:, :known] = coefficients[:known].T
         self._projected = grown
 
-        rest = self._beyond_basis(image)
-        directions, triangle = np.linalg.qr(rest)
+        directions, triangle = np.linalg.qr(image - basis @ coefficients)
         left, sizes, _ = np.linalg.svd(triangle)
         # Directions that rounding made are not new; nor can there be more than rows.
         reached = int((sizes > 1e-12 * np.linalg.norm(image)).sum()) if sizes.size else 0
-        reached = max(min(reached, self._rows - dimension), 0)
+        reached = max(min(reached, basis.shape[0] - size), 0)
         block = directions @ left[:, :reached]
-        self._block = np.linalg.qr(self._beyond_basis(block))[0]
-
-    def _beyond_basis(self, block: NDArray) -> NDArray:
-        """What the basis does not reach of a block; twice is enough (Kahan)."""
-        rest = block.copy()
-        for _ in range(2):
-            for known in self._basis:
-                rest -= known @ (known.T @ rest)
-        return rest
+        # Subtracting twice is enough (Kahan): rounding of large components is gone.
+        self._block = np.linalg.qr(block - basis @ (basis.T @ block))[0]
 
     def ritz(self, k: int) -> Components:
         """The best k eigenpairs in the space so far, largest first, with their residuals."""
+        size = self._projected.shape[0]
         values, vectors = np.linalg.eigh((self._projected + self._projected.T) / 2.0)
         order = np.argsort(values)[::-1][:k]
         values, vectors = values[order], vectors[:, order]
-        ends = np.cumsum([block.shape[1] for block in self._basis])
-        parts = np.split(vectors, ends[:-1])
-        loadings = sum(block @ part for block, part in zip(self._basis, parts, strict=True))
-        image = sum(block @ part for block, part in zip(self._images, parts, strict=True))
-        error = np.linalg.norm(image - loadings * values, axis=0)
+        loadings = self._columns[:, :size] @ vectors
+        error = np.linalg.norm(self._images[:, :size] @ vectors - loadings * values, axis=0)
         largest = max(float(values[0]), np.finfo(float).tiny) if values.size else 1.0
         sign = np.sign(loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])])
         return Components(loadings * np.where(sign == 0, 1.0, sign), values, error / largest)
+
+
+def _with_room(columns: NDArray, used: int, size: int) -> NDArray:
+    """Columns with room for `size` of them; at least doubled when they grow."""
+    if size <= columns.shape[1]:
+        return columns
+    grown = np.empty((columns.shape[0], max(size, 2 * columns.shape[1])), order="F")
+    grown[:, :used] = columns[:, :used]
+    return grown

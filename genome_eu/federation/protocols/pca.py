@@ -26,6 +26,9 @@ from genome_eu.stats.pca import BlockKrylov, ProjectionSums, ScoreMoments
 # eigenvalue is of the order of the square of its residual.
 TOLERANCE = 1e-7
 _LARGEST_ROUNDS = 200
+_USUAL_ROUNDS = 16
+# An eigenvalue below this part of the largest is one of a direction that no genotype reaches.
+_NULL = 1e-12
 _SEED = 20_260_101
 
 
@@ -43,6 +46,15 @@ class PcaResult:
     rounds: int
     residual: float
     left_out: dict[str, int]
+
+
+def memory(rows: int, components: int) -> int:
+    """Bytes that the iteration takes where it runs: the basis and its image, doubled as it grows."""
+    return 8 * rows * _width(components) * 2 * 2 * _USUAL_ROUNDS
+
+
+def _width(components: int) -> int:
+    return 2 * components + 10
 
 
 def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Rounds:
@@ -66,7 +78,7 @@ def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Round
     rows = panel.rows[varies].reset_index(drop=True)
     inputs = dict(_inputs(panel, rows, varies), frequency=frequency[varies])
     given = int(usable.sum())
-    krylov = BlockKrylov(len(rows), 2 * components + 10, _SEED)
+    krylov = BlockKrylov(len(rows), _width(components), _SEED)
     while True:
         answer = yield Ask(
             ProjectionSums,
@@ -80,7 +92,8 @@ def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Round
         converged = found.residuals.max() <= tolerance or krylov.exhausted
         if converged or krylov.rounds == _LARGEST_ROUNDS:
             break
-    if found.eigenvalues.size < components or found.eigenvalues[-1] <= 0:
+    # Beyond the rank of Z, rounding leaves eigenvalues about 0, of either sign.
+    if found.eigenvalues.size < components or found.eigenvalues[-1] <= _NULL * found.eigenvalues[0]:
         raise UsageError(
             f"{components} components are more than the {int(projected.people)} people can have; "
             f"ask for fewer"
