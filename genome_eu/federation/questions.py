@@ -21,7 +21,6 @@ from genome_eu.federation.protocols.gwas import GwasModel, Missing
 from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.results import FrequencyResult, GwasResult, PcaResult
 
-
 # Bytes in memory of one test of a GWAS, and of one group in one row of frequencies.
 _BYTES_PER_TEST = 80
 _BYTES_PER_CELL = 130

@@ -49,7 +49,7 @@ class PcaResult:
 
 
 def memory(rows: int, components: int) -> int:
-    """Bytes that the iteration takes where it runs: the basis and its image, doubled as it grows."""
+    """Bytes that the iteration takes where it runs: basis and image, doubled as they grow."""
     return 8 * rows * _width(components) * 2 * 2 * _USUAL_ROUNDS
 
 
