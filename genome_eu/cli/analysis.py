@@ -221,6 +221,7 @@ def _finish(
 def _say_left_out(left_out: dict[str, Any], before: str = "") -> None:
     for name, value in left_out.items():
         if isinstance(value, dict):
-            _say_left_out(value, f"{before}{name}: ")
-        elif value and name != "people analysed" and isinstance(value, int):
+            if name != "people analysed":
+                _say_left_out(value, f"{before}{name}: ")
+        elif value and isinstance(value, int):
             typer.echo(f"{before}{name}: {value:,}")

@@ -73,12 +73,12 @@ def _show(facts: dict[str, Any], as_json: bool) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in facts.items():
         table.add_row(str(name).replace("_", " "), _text(value))
-    Console().print(table)
+    Console(soft_wrap=True).print(table)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return "\n".join(f"{name}: {_text(inner)}" for name, inner in value.items())
+        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(_text(inner) for inner in value)
+        return "\n".join(_text(inner) for inner in value)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

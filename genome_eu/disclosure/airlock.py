@@ -7,10 +7,10 @@ or with a field under a gate that no rule knows, does not leave.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import InitVar, dataclass, fields, replace
 from typing import Any, Final, Protocol
 
-from genome_eu.disclosure.checks import GATES, RULES, Evidence, Facts
+from genome_eu.disclosure.checks import BY_ROW, GATES, RULES, Evidence, Facts
 from genome_eu.disclosure.policy import Policy
 from genome_eu.errors import Refused
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, Private, has_rows
@@ -38,10 +38,11 @@ class Release:
     policy: str
     evidence: tuple[Evidence, ...]
     spool: Any
-    key: object = None
+    # Not kept, so that `dataclasses.replace` cannot make another release out of this one.
+    key: InitVar[object] = None
 
-    def __post_init__(self) -> None:
-        if self.key is not _KEY:
+    def __post_init__(self, key: object) -> None:
+        if key is not _KEY:
             raise Refused("a release is made by the airlock only")
 
 
@@ -121,7 +122,7 @@ def _joined(before: Evidence | None, now: Evidence, by_row: bool) -> Evidence:
     """Evidence of a check over all shards: row checks add up, checks on people repeat."""
     if before is None:
         return now
-    if not by_row or now.check in ("people", "parameters per person", "covariate class"):
+    if not by_row or now.check not in BY_ROW:
         return before
     withheld = before.withheld + now.withheld
     return replace(

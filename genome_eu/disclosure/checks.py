@@ -39,10 +39,15 @@ class Facts:
     """What a check must know of the people behind an aggregate, counted inside the site."""
 
     people: int = 0
-    smallest_covariate_cell: int | None = None
+    smallest_class: int | None = None  # fewest people beside the most common value of a column
+    leverage: float = 0.0  # the largest of any person on the columns of a model
     hidden_people: int = 0  # people in no group, who could be found by subtraction
     hidden_counts: GenotypeCounts | None = None  # their genotypes, row by row
     minor_alleles: NDArray | None = None  # of every row that went into the answer
+
+
+# Leverage of 1 means that some combination of columns is zero for everybody but one person.
+_ALONE = 0.999
 
 
 def below(values: NDArray, floor: int, policy: Policy) -> NDArray:
@@ -114,7 +119,9 @@ def genotype_counts(
             counts.allele_number - counts.allele_count, policy.allele_floor, policy
         )
         classes = np.stack([counts.hom_ref, counts.het, counts.hom_alt])
-        return alleles, alleles | below(classes, policy.genotype_floor, policy).any(axis=0)
+        genotypes = alleles | below(classes, policy.genotype_floor, policy).any(axis=0)
+        # A group without people has nothing to hide and must not fail its siblings.
+        return alleles & (counts.people > 0), genotypes & (counts.people > 0)
 
     alleles, genotypes = failing(part)
     sizes = np.append(part.people[1:], facts.hidden_people)
@@ -130,7 +137,6 @@ def genotype_counts(
             siblings |= of_hidden[:, 0]
         keep = np.empty(fails.shape, bool)
         keep[:, 0] = ~fails[:, 0]
-        # A group without people has nothing to hide and must not fall with its siblings.
         keep[:, 1:] = ~siblings[:, None] | (part.people[1:] == 0)
         shown.append(keep)
     if small_group:
@@ -143,36 +149,56 @@ def genotype_counts(
 
 
 def trait_moments(part: TraitMoments, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
-    """People per trait and per covariate."""
-    return part, [_require_people(np.append(part.trait_people, part.covariate_people), policy)]
+    """People per trait and per covariate, and in the smaller class of each."""
+    people = np.append(part.trait_people, part.covariate_people)
+    return part, [_require_people(people, policy), *_require_classes(facts, policy)]
 
 
-def linear_design(part: DesignSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
-    """People, parameters per person, and the smaller class of every two-valued covariate."""
-    evidence = [_require_people(part.people, policy)]
-    columns = part.xx.shape[0] + 1
-    if columns > policy.max_parameters_per_person * int(part.people):
+def _require_classes(facts: Facts, policy: Policy) -> list[Evidence]:
+    """A column that sets few people apart gives their numbers away in every product with it."""
+    if facts.smallest_class is None:
+        return []
+    if facts.smallest_class < policy.covariate_floor:
+        raise Refused(
+            f"a trait or covariate has a class of fewer than {policy.covariate_floor} people "
+            f"(policy {policy.name}); leave it out"
+        )
+    return [Evidence("covariate class", policy.covariate_floor, 0, 1)]
+
+
+def _require_model(people: int, columns: int, policy: Policy, facts: Facts) -> tuple[Evidence, ...]:
+    """What must hold of a model before any product with its columns leaves."""
+    evidence = [_require_people(people, policy)]
+    if columns > policy.max_parameters_per_person * people:
         raise Refused(
             f"{columns} parameters are more than {policy.max_parameters_per_person:g} per person "
             f"(policy {policy.name}); ask with fewer covariates"
         )
     evidence.append(Evidence("parameters per person", policy.max_parameters_per_person, 0, columns))
-    cell = facts.smallest_covariate_cell
-    if cell is not None:
-        if cell < policy.covariate_floor:
+    evidence += _require_classes(facts, policy)
+    if policy.covariate_floor > 1:
+        if facts.leverage > _ALONE:
             raise Refused(
-                f"a covariate has a class of fewer than {policy.covariate_floor} people "
-                f"(policy {policy.name}); leave it out"
+                f"traits and covariates together single out one person (policy {policy.name}); "
+                f"leave out those that differ in few people, or ask fewer traits at once"
             )
-        evidence.append(Evidence("covariate class", policy.covariate_floor, 0, 1))
-    return part, evidence
+        evidence.append(Evidence("leverage", _ALONE, 0, columns))
+    return tuple(evidence)
+
+
+def linear_design(part: DesignSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """People, parameters per person, and whether the columns set few people apart."""
+    return part, list(_require_model(int(part.people), part.xx.shape[0] + 1, policy, facts))
 
 
 def row_sums(
     part: MeanSums | RawSums | CompleteSums, policy: Policy, facts: Facts
 ) -> tuple[Any, list[Evidence]]:
-    """Minor alleles among the people tested; sums over missing calls only of enough people."""
-    evidence = [_require_people(facts.people, policy)]
+    """Minor alleles among the people tested; sums over missing calls only of enough people.
+
+    The model is judged here as well: nothing makes a coordinator ask for the design first.
+    """
+    evidence = list(_require_model(facts.people, part.gx.shape[1] + 1, policy, facts))
     alleles = 2 * part.called
     minor_shown = ~(
         below(part.allele_count, policy.association_floor, policy)
@@ -228,6 +254,9 @@ RULES: Mapping[type[Aggregate], Rule] = {
     ScoreMoments: score_moments,
     VariantList: variant_list,
 }
+
+#: Checks of single rows, which add up over the shards of an answer; the others repeat.
+BY_ROW = frozenset({"alleles, both tails", "genotype classes", "minor alleles", "missing calls"})
 
 #: The gates that the rules above know. A field declared under any other cannot leave.
 GATES = frozenset(

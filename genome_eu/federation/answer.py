@@ -36,7 +36,8 @@ def from_bundle(bundle: Bundle, plan: Plan, site: str) -> SiteAnswer:
     manifest = bundle.manifest
     if manifest.site != site or manifest.plan != plan.hash:
         raise BundleError(f"bundle {bundle.path.name} is not the answer of {site} to this plan")
-    if manifest.statistic != plan.statistic or manifest.shards != len(plan.spans()):
+    asked = (plan.statistic, plan.version, len(plan.spans()))
+    if (manifest.statistic, manifest.version, manifest.shards) != asked:
         raise BundleError(f"bundle {bundle.path.name} does not answer what the plan asks")
     return SiteAnswer(
         site,

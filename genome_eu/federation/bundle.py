@@ -1,7 +1,9 @@
 """Bundles: one plan, answer or refusal as a tar with `manifest.json` first, then `.npy` members.
 
-Every member's size and SHA-256 stand in the manifest and are checked when it is read. Nothing is
-pickled, no path leaves the archive, and a member that the manifest does not name is an error.
+Every member's size and SHA-256 stand in the manifest and are checked when it is read; the last
+member is the SHA-256 of the manifest itself. Nothing is pickled, no path leaves the archive, and a
+member that the manifest does not name is an error. Headers and padding have one spelling, which
+is checked too: nothing can be hidden between the members, and no damaged byte goes unnoticed.
 (Signature and sealing wrap the finished tar; they have no part in its content.)
 """
 
@@ -11,12 +13,12 @@ import ast
 import hashlib
 import io
 import json
+import re
 import struct
-import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +27,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from genome_eu._version import __version__
 from genome_eu.atomic import AtomicFile
 from genome_eu.disclosure.airlock import Release
-from genome_eu.errors import BundleError
+from genome_eu.errors import BadInput, BundleError
 from genome_eu.federation.plan import FORMAT, Hash, Name, Plan, canonical, npy_bytes
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, declared
 
 _MANIFEST = "manifest.json"
+_MANIFEST_DIGEST = "manifest.sha256"
+_BLOCK = 512
+_RECORD = 20 * _BLOCK
 _MANIFEST_LIMIT = 64 * 2**20
 _MEMBER_LIMIT = 4 * 2**30
 _DTYPES = {"<i8", "<f8", "|b1", "|u1"}
@@ -163,22 +168,28 @@ def _write(path: Path, manifest: Manifest, members: Any) -> None:
     )
     head = canonical(manifest.model_copy(update={"members": listed}).model_dump(mode="json"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        AtomicFile(path) as file,
-        tarfile.open(fileobj=file.handle, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for name, content in _chain((_MANIFEST, head), members()):
-            # Owner, mode and time are the same everywhere: equal content, equal bytes.
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
+    with AtomicFile(path) as file:
+        written = _write_member(file.handle, _MANIFEST, head)
+        for name, content in members():
+            written += _write_member(file.handle, name, content)
+        digest = hashlib.sha256(head).hexdigest().encode()
+        written += _write_member(file.handle, _MANIFEST_DIGEST, digest)
+        file.write(bytes(2 * _BLOCK + -(written + 2 * _BLOCK) % _RECORD))
 
 
-def _chain(
-    first: tuple[str, bytes], rest: Iterable[tuple[str, bytes]]
-) -> Iterator[tuple[str, bytes]]:
-    yield first
-    yield from rest
+def _write_member(file: BinaryIO, name: str, content: bytes) -> int:
+    padding = bytes(-len(content) % _BLOCK)
+    return sum(file.write(part) for part in (_tar_header(name, len(content)), content, padding))
+
+
+def _tar_header(name: str, size: int) -> bytes:
+    """A ustar header. Owner, mode and time are the same everywhere: equal content, equal bytes."""
+    # Python's tarfile writes other bytes in other versions, so it cannot be compared against.
+    before = name.encode().ljust(100, b"\0") + b"0000644\0" + 2 * b"0000000\0"
+    before += b"%011o\0" % size + b"%011o\0" % 0
+    after = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
+    checksum = b"%06o\0 " % (sum(before) + 8 * ord(" ") + sum(after))
+    return before + checksum + after
 
 
 class Bundle:
@@ -188,45 +199,59 @@ class Bundle:
         self.path = path
         self._offsets: dict[str, int] = {}
         try:
-            with tarfile.open(path, "r:") as archive:
-                head = archive.next()
-                if head is None or head.name != _MANIFEST or head.size > _MANIFEST_LIMIT:
-                    raise BundleError(f"bundle {path.name} does not begin with its manifest")
-                stream = archive.extractfile(head)
-                content = stream.read() if stream else b""
-                if len(content) != head.size:
-                    raise BundleError(f"bundle {path.name} is cut short")
-                self.manifest = Manifest.model_validate(json.loads(content))
+            with path.open("rb") as file:
+                content = self._manifest_bytes(file)
+                try:
+                    self.manifest = Manifest.model_validate(json.loads(content))
+                except (ValueError, RecursionError) as error:
+                    raise BundleError(
+                        f"bundle {path.name} is not a genome_eu bundle of format {FORMAT} "
+                        f"({error.__class__.__name__}); ask for it again"
+                    ) from None
                 for member in self.manifest.members:
-                    entry = archive.next()
-                    if entry is None:
-                        raise BundleError(f"bundle {path.name} lacks {member.name}")
-                    if not entry.isreg() or entry.name != member.name or entry.size != member.bytes:
-                        raise BundleError(
-                            f"bundle {path.name}: {entry.name[:100]!r} is not the member that the "
-                            f"manifest names"
-                        )
-                    self._offsets[member.name] = entry.offset_data
-                if archive.next() is not None:
-                    raise BundleError(f"bundle {path.name} holds more than its manifest names")
+                    self._offsets[member.name] = self._enter(file, member.name, member.bytes)
+                    file.seek(member.bytes, io.SEEK_CUR)
+                    self._leave(file, member.bytes)
+                self._enter(file, _MANIFEST_DIGEST, 64)
+                digest = file.read(64)
+                self._leave(file, 64)
+                rest = file.read(_RECORD + 1)
         except OSError as error:
             raise BundleError(f"bundle {path.name} cannot be read: {error.strerror}") from None
-        except (
-            tarfile.TarError,
-            EOFError,
-            UnicodeDecodeError,
-            RecursionError,
-            ValidationError,
-            json.JSONDecodeError,
-        ) as error:
-            raise BundleError(
-                f"bundle {path.name} is not a genome_eu bundle of format {FORMAT} "
-                f"({error.__class__.__name__}); ask for it again"
-            ) from None
+        if digest != hashlib.sha256(content).hexdigest().encode():
+            raise BundleError(f"bundle {path.name}: its manifest is damaged; ask for it again")
+        if not 2 * _BLOCK <= len(rest) <= _RECORD + _BLOCK or rest.strip(b"\0"):
+            raise BundleError(f"bundle {path.name} does not end where its manifest says")
+        if len(self._offsets) != len(self.manifest.members):
+            raise BundleError(f"bundle {path.name} names a member twice")
         self._members = {member.name: member for member in self.manifest.members}
         content_plan = self.manifest.content
         if content_plan is not None and content_plan.hash != self.manifest.plan:
             raise BundleError(f"bundle {path.name}: the plan is not the one that its hash names")
+
+    def _manifest_bytes(self, file: BinaryIO) -> bytes:
+        head = file.read(_BLOCK)
+        digits = head[124:135]
+        size = int(digits, 8) if re.fullmatch(rb"[0-7]{11}", digits) else _MANIFEST_LIMIT + 1
+        if size > _MANIFEST_LIMIT or head != _tar_header(_MANIFEST, size):
+            raise BundleError(f"bundle {self.path.name} does not begin with its manifest")
+        content = file.read(size)
+        self._leave(file, size)
+        return content
+
+    def _enter(self, file: BinaryIO, name: str, size: int) -> int:
+        """Pass the header of a member, which must be the next; where its content begins."""
+        if file.read(_BLOCK) != _tar_header(name, size):
+            raise BundleError(
+                f"bundle {self.path.name} does not hold {name} where its manifest says; ask for "
+                f"it again"
+            )
+        return file.tell()
+
+    def _leave(self, file: BinaryIO, size: int) -> None:
+        padding = -size % _BLOCK
+        if file.read(padding) != bytes(padding):
+            raise BundleError(f"bundle {self.path.name} is cut short or damaged; ask for it again")
 
     @property
     def size(self) -> int:
@@ -250,6 +275,17 @@ class Bundle:
         if hashlib.sha256(content).hexdigest() != member.sha256:
             raise BundleError(f"bundle {self.path.name}: {name} is damaged; ask for it again")
         return _parse(content, f"bundle {self.path.name}: {name}")
+
+    def verify(self) -> None:
+        """Read every array and check its digest.
+
+        Raises
+        ------
+        BundleError
+            One of them is damaged or not a plain number array.
+        """
+        for name in self._members:
+            self.array(name)
 
     def inputs(self) -> dict[str, NDArray]:
         """The arrays of a plan; each must be the one that the plan names."""
@@ -277,7 +313,10 @@ class Bundle:
             arrays[item.name] = self.array(name)
             if arrays[item.name].dtype != item.metadata["dtype"]:
                 raise BundleError(f"bundle {self.path.name}: {name} is of another number type")
-        return kind(**arrays)
+        try:
+            return kind(**arrays)
+        except BadInput as error:
+            raise BundleError(f"bundle {self.path.name}: {error}") from None
 
 
 def _parse(content: bytes, where: str) -> NDArray:
@@ -287,8 +326,8 @@ def _parse(content: bytes, where: str) -> NDArray:
     length = struct.unpack("<H", content[8:10])[0]
     try:
         head = ast.literal_eval(content[10 : 10 + length].decode("latin1").strip())
-        descr, fortran, shape = head["descr"], head["fortran_order"], tuple(head["shape"])
-        sizes_fit = all(isinstance(size, int) and size >= 0 for size in shape)
+        descr, fortran, shape = str(head["descr"]), head["fortran_order"], tuple(head["shape"])
+        sizes_fit = all(isinstance(size, int) and 0 <= size <= _MEMBER_LIMIT for size in shape)
     except (SyntaxError, ValueError, KeyError, TypeError, MemoryError, RecursionError):
         raise BundleError(f"{where} has no valid header") from None
     if descr not in _DTYPES or fortran is not False or not sizes_fit or len(shape) > 8:
@@ -299,4 +338,8 @@ def _parse(content: bytes, where: str) -> NDArray:
         expected *= size
     if len(content) - 10 - length != expected:
         raise BundleError(f"{where} is not as long as its header says")
-    return np.frombuffer(content, dtype, offset=10 + length).reshape(shape)
+    try:
+        return np.frombuffer(content, dtype, offset=10 + length).reshape(shape)
+    except ValueError:
+        # An empty array may still claim more than can be addressed.
+        raise BundleError(f"{where} is larger than an array can be") from None

@@ -344,14 +344,15 @@ class Questions(abc.ABC):
         names = [model.traits[place] for place in group.traits]
         attrs = self._attributes(run)
         start = 0
-        codes: dict[str, int] = {}
+        codes: dict[str, dict[str, int]] = {name: {} for name in names}
         for part in group.shards:
             stop = start + part.beta.shape[0]
-            for code, rows in zip(*np.unique(part.errcode[:, 0], return_counts=True), strict=True):
-                if code != ".":
-                    codes[str(code)] = codes.get(str(code), 0) + int(rows)
+            for name, column in zip(names, part.errcode.T, strict=True):
+                untested = column[column != "."]
+                for code, rows in zip(*np.unique(untested, return_counts=True), strict=True):
+                    codes[name][str(code)] = codes[name].get(str(code), 0) + int(rows)
             yield results.gwas_shard(panel.rows.iloc[start:stop], panel.contigs, part, names, attrs)
             start = stop
         people = run.left_out.setdefault("rows without a test, by trait", {})
         run.left_out.setdefault("people analysed", {}).update(dict.fromkeys(names, group.people))
-        people.update(dict.fromkeys(names, codes))
+        people.update(codes)

@@ -105,6 +105,7 @@ class Site:
         self.block_size = block_size
         self.own_rows = np.flatnonzero(store.rows["autosomal"].to_numpy())
         self._panels: dict[str, NDArray] = {}
+        self._known: NDArray | None = None
         self._answers: dict[str, Callable[[Plan, dict[str, NDArray]], Iterator[Part]]] = {
             "variant_list": self._variant_list,
             "group_sizes": self._group_sizes,
@@ -168,18 +169,23 @@ class Site:
         """Store rows of the panel that a plan names, in the panel's order."""
         text = inputs.get("panel")
         if text is None:
+            if self.policy is not None:
+                raise BundleError("the plan names no panel")
             mask = inputs.get("mask")
             rows = self.own_rows if mask is None else self.own_rows[mask]
         else:
             key = variants.digest(text)
             if key not in self._panels:
-                own = variants.keys(self.store.rows.iloc[self.own_rows])
+                # Rows below the floor are as good as absent: answering for them, or refusing them
+                # in other words, would tell who asks that somebody here carries them.
+                known = self.own_rows[self._listed()]
+                own = variants.keys(self.store.rows.iloc[known])
                 asked = variants.keys(variants.decode(text))
                 once = ~own.duplicated(keep=False)
                 found = pd.Index(own[once]).get_indexer(asked)
                 if np.any(found < 0):
-                    raise PanelError("the panel holds rows that this cohort does not have")
-                self._panels[key] = self.own_rows[once][found]
+                    raise PanelError("the panel holds rows that this site does not list")
+                self._panels[key] = known[once][found]
             rows = self._panels[key]
         if rows.size != plan.rows:
             raise BundleError(f"the plan speaks of {plan.rows} rows, its panel has {rows.size}")
@@ -251,12 +257,18 @@ class Site:
 
     # -- answers -----------------------------------------------------------------------------
 
+    def _listed(self) -> NDArray:
+        """Which of the site's rows its policy lets it name, bool (own rows,)."""
+        if self._known is None:
+            rows = self.own_rows
+            self._known = np.ones(rows.size, bool)
+            if self.policy is not None and self.policy.allele_floor > 0 and rows.size:
+                minor = self._counts(rows).minor_alleles[:, 0]
+                self._known = ~below(minor, self.policy.allele_floor, self.policy)
+        return self._known
+
     def _variant_list(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
-        rows = self.own_rows
-        listed = np.ones(rows.size, bool)
-        if self.policy is not None and self.policy.allele_floor > 0 and rows.size:
-            minor = self._counts(rows).minor_alleles[:, 0]
-            listed = ~below(minor, self.policy.allele_floor, self.policy)
+        rows, listed = self.own_rows, self._listed()
         part = variants.VariantList(
             text=variants.encode(self.store.rows.iloc[rows[listed]]),
             rows_listed=np.array(listed.sum()),
@@ -334,11 +346,15 @@ class Site:
     def _trait_moments(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         asked = plan.asked()
         x, y = self._covariates(asked), self._columns(asked.traits, "trait")
-        part = traits.summarize(x[self.included], y[self.included])
-        yield part, Facts(people=int(part.trait_people.min()))
+        x, y = x[self.included], y[self.included]
+        complete = ~np.isnan(x).any(axis=1)
+        named = np.hstack([x[:, : len(asked.covariates)], y])[complete]
+        part = traits.summarize(x, y)
+        people = int(part.trait_people.min())
+        yield part, Facts(people=people, smallest_class=_smallest_class(named))
 
-    def _design(self, asked: LinearParameters) -> tuple[linear.Design, int | None]:
-        """The model's people, and the smallest class of a two-valued covariate."""
+    def _design(self, asked: LinearParameters) -> tuple[linear.Design, Facts]:
+        """The model, and what the checks must know of its people."""
         x, y = self._covariates(asked), self._columns(asked.traits, "trait")
         if x.shape[1] != len(asked.covariate_mean) or y.shape[1] != len(asked.trait_mean):
             raise BundleError("the plan has another number of origins than of columns")
@@ -346,21 +362,20 @@ class Site:
         y = (y - np.asarray(asked.trait_mean)) / np.asarray(asked.trait_scale)
         y = np.where(self.included[:, None], y, np.nan)
         model = linear.design(x, y, site_effects=asked.site_effects)
-        cells = []
-        for column in x[model.included, : len(asked.covariates)].T:
-            _, sizes = np.unique(column, return_counts=True)
-            if sizes.size == 2:
-                cells.append(int(sizes.min()))
-        return model, min(cells, default=None)
+        people = int(model.included.sum())
+        if self.policy is None:
+            return model, Facts(people)
+        named = np.hstack([x[:, : len(asked.covariates)], y])[model.included]
+        columns = np.hstack([x, y])[model.included]
+        return model, Facts(people, _smallest_class(named), _largest_leverage(columns))
 
     def _linear_design(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
-        model, smallest = self._design(plan.asked())
-        part = linear.summarize_design(model)
-        yield part, Facts(people=int(part.people), smallest_covariate_cell=smallest)
+        model, facts = self._design(plan.asked())
+        yield linear.summarize_design(model), facts
 
     def _linear_rows(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         rows = self._panel(plan, inputs)
-        model, _ = self._design(plan.asked())
+        model, facts = self._design(plan.asked())
         summarize = {
             "linear_mean": linear.summarize_mean,
             "linear_raw": linear.summarize_raw,
@@ -368,7 +383,6 @@ class Site:
         }[plan.statistic]
         c, t = model.x.shape[1], model.y.shape[1]
         width = 2 * (c + t) + (c * c + c * t + t if plan.statistic == "linear_complete" else 0)
-        facts = Facts(people=int(model.included.sum()))
         for part in self._stream(plan, rows, summarize, model, width=width):
             yield part, facts
 
@@ -413,6 +427,25 @@ class Site:
         self.state.keep(plan.asked().pca, scores)
         facts = Facts(people=self.people, minor_alleles=self._counts(rows).minor_alleles[:, 0])
         yield pca.summarize_scores(scores, self.included), facts
+
+
+def _smallest_class(columns: NDArray) -> int | None:
+    """Fewest people who differ from the most common value, over the columns that vary."""
+    fewest = []
+    for column in columns.T:
+        sizes = np.unique(column[~np.isnan(column)], return_counts=True)[1]
+        if sizes.size > 1:
+            fewest.append(int(sizes.sum() - sizes.max()))
+    return min(fewest, default=None)
+
+
+def _largest_leverage(columns: NDArray) -> float:
+    """The largest of any person on these columns and an intercept: 1 where they single one out."""
+    if not columns.size:
+        return 0.0
+    left, sizes, _ = np.linalg.svd(columns - columns.mean(axis=0), full_matrices=False)
+    left = left[:, sizes > 1e-9 * max(float(sizes.max()), 1.0)]
+    return float((1.0 / len(columns) + (left**2).sum(axis=1)).max())
 
 
 def _project_rows(

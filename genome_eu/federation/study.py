@@ -120,7 +120,10 @@ class Study:
         if not path.exists():
             return None
         try:
-            return from_bundle(Bundle(path), plan, site)
+            bundle = Bundle(path)
+            # A damaged array would otherwise be met later, at every run of this study.
+            bundle.verify()
+            return from_bundle(bundle, plan, site)
         except BundleError as error:
             self.log("discarded", round=plan.round, site=site, reason=str(error))
             path.unlink()
@@ -129,7 +132,9 @@ class Study:
     def keep(self, plan: Plan, site: str, bundle: Path) -> SiteAnswer:
         """Copy a site's bundle into the study; it is there whole or not at all."""
         target = self.round(plan.round) / f"{site}.tar"
-        answer = from_bundle(Bundle(bundle), plan, site)
+        received = Bundle(bundle)
+        answer = from_bundle(received, plan, site)
+        received.verify()
         copy_whole(bundle, target)
         self.log("answered", round=plan.round, site=site, bytes=answer.bytes)
         return from_bundle(Bundle(target), plan, site)

@@ -344,6 +344,7 @@ def _left_out(results: Mapping[str, xr.Dataset]) -> str:
 _CODES = {
     "CONST_ALLELE": "tests not made: nobody or everybody carries the allele (CONST_ALLELE)",
     "VIF_INFINITE": "tests not made: the covariates explain the genotype (VIF_INFINITE)",
+    "CONST_TRAIT": "tests not made: the trait does not vary among those called (CONST_TRAIT)",
     "WITHHELD": "tests withheld by policy (WITHHELD)",
     "TOO_FEW": "tests not made: too few people (TOO_FEW)",
 }

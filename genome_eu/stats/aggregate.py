@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genome_eu.errors import BadInput
 
@@ -45,7 +46,7 @@ class Aggregate:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value = np.asarray(getattr(self, item.name), dtype=item.metadata["dtype"])
+            value = self._exactly(item)
             if value.ndim != len(item.metadata["dims"]):
                 raise BadInput(
                     f"{self.statistic}.{item.name} has {value.ndim} dimensions, "
@@ -53,6 +54,16 @@ class Aggregate:
                 )
             object.__setattr__(self, item.name, value)
         dimension_sizes(self)
+
+    def _exactly(self, item: Field[Any]) -> NDArray:
+        """A field as its declared type; counts and flags are never rounded to fit."""
+        given = np.asarray(getattr(self, item.name))
+        with np.errstate(invalid="ignore"):
+            value = given.astype(item.metadata["dtype"], copy=False)
+        unlike = value.dtype.kind != "f" and value.dtype != given.dtype
+        if unlike and not np.array_equal(value, given):
+            raise BadInput(f"{self.statistic}.{item.name} holds values that are not {value.dtype}")
+        return value
 
     @property
     def rows(self) -> int:

@@ -23,7 +23,7 @@ from genome_eu.stats.aggregate import Aggregate, Private, count, every, total
 from genome_eu.stats.block import Block
 from genome_eu.stats.tails import t_neg_log10_p
 
-# A dosage is collinear with the covariates where they explain all but this part of it.
+# A column is collinear with others where they explain all but this part of it.
 _COLLINEAR = 1e-10
 
 
@@ -246,8 +246,10 @@ class LinearResult:
     """Per row and trait, each float64 (rows, traits) unless said otherwise.
 
     `errcode` uses PLINK's words: `.` is a fit, `CONST_ALLELE` a row that does not vary,
-    `VIF_INFINITE` one that the covariates explain entirely, `TOO_FEW` one without residual
-    degrees of freedom, `WITHHELD` one that a site's policy kept back.
+    `VIF_INFINITE` one that the covariates explain entirely (or among whose people the covariates
+    explain each other), `TOO_FEW` one without residual degrees of freedom, `WITHHELD` one that a
+    site's policy kept back. `CONST_TRAIT`, our own, is a row among whose people the covariates
+    leave nothing of the trait.
     """
 
     beta: NDArray
@@ -288,7 +290,7 @@ def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearRe
     if isinstance(sums, CompleteSums):
         gg, gx, gy = sums.gg, sums.gx, sums.gy
         n, df = sums.called, sums.called - sums.intercepts - columns - 1
-        a, c, yy = _whiten_by_row(sums, df > 0)
+        a, c, yy = _whiten_by_row(model, sums, df > 0)
     else:
         n = np.full(sums.called.shape, int(model.people))
         df = n - int(model.intercepts) - columns - 1
@@ -310,12 +312,14 @@ def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearRe
         [~sums.shown, df <= 0, monomorphic, unexplained <= _COLLINEAR * np.abs(gg)],
         ["WITHHELD", "TOO_FEW", "CONST_ALLELE", "VIF_INFINITE"],
         default=".",
-    )
+    )[:, None]
+    # Without this, t would be a quotient of two roundings.
+    codes = np.where((codes == ".") & (residual <= _COLLINEAR * model.yy), "CONST_TRAIT", codes)
     fit = codes == "."
-    v = np.where(fit, unexplained, np.nan)[:, None]
+    v = np.where(fit, unexplained[:, None], np.nan)
     beta = score / v
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance = np.maximum(residual - beta**2 * v, 0.0) / np.where(fit, df, 1)[:, None]
+        variance = np.maximum(residual - beta**2 * v, 0.0) / np.where(fit, df[:, None], 1)
         se = np.sqrt(variance / v)
         t = beta / se
     neg_log10_p = t_neg_log10_p(t, df[:, None])
@@ -331,20 +335,26 @@ def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearRe
         df=np.broadcast_to(np.where(sums.shown, df, -1)[:, None], shape),
         n=np.broadcast_to(np.where(sums.shown, n, -1)[:, None], shape),
         allele_frequency=frequency,
-        errcode=np.broadcast_to(codes[:, None], shape),
+        errcode=np.broadcast_to(codes, shape),
     )
 
 
 def _monomorphic(sums: RowSums) -> NDArray:
     """Rows in which every analysed person has the same number of copies."""
+    constant = sums.gg * sums.called == sums.allele_count**2
     if isinstance(sums, RawSums):
-        return sums.gg * sums.called == sums.allele_count**2
-    # gg is centred within sites: exactly 0 where a site does not vary, at least 1/2 elsewhere.
-    return sums.gg < 0.25
+        return constant
+    # Centred within sites, gg is exactly 0 where a site does not vary, at least 1/2 elsewhere.
+    centred = sums.gg < 0.25
+    if isinstance(sums, MeanSums):
+        return centred
+    return np.where(sums.intercepts > 0, centred, constant)
 
 
-def _whiten_by_row(sums: CompleteSums, usable: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """a and c of each row from its own XᵀX; 0 where the row's covariates are collinear."""
+def _whiten_by_row(
+    model: DesignSums, sums: CompleteSums, usable: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """a and c of each row from its own XᵀX; gg = aᵀa marks rows whose covariates are collinear."""
     rows, columns = sums.gx.shape
     if not columns:
         return sums.gx, sums.xy, sums.yy
@@ -357,18 +367,25 @@ def _whiten_by_row(sums: CompleteSums, usable: NDArray) -> tuple[NDArray, NDArra
             try:
                 lower[row] = np.linalg.cholesky(xx[row])
             except np.linalg.LinAlgError:
-                # Fewer people than covariates can tell apart: gg = aᵀa marks the row collinear.
-                lower[row] = np.nan
+                lower[row] = 0.0
+    # What is left of a column is compared with the column over all people of the model: among the
+    # few who are called, a covariate that does not vary leaves only the rounding of that sum.
+    left = np.diagonal(lower, axis1=1, axis2=2) ** 2
+    collinear = usable & (left <= _COLLINEAR * np.diagonal(model.xx)).any(axis=1)
+    lower = np.where(collinear[:, None, None], np.eye(columns), lower)
     a = np.linalg.solve(lower, sums.gx[..., None])[..., 0]
     c = np.linalg.solve(lower, sums.xy)
-    collinear = np.isnan(a).any(axis=1)
     a[collinear] = np.sqrt(np.maximum(sums.gg[collinear], 0.0))[:, None]
     c[collinear] = 0.0
     return a, c, sums.yy
 
 
 def require_independent(model: DesignSums, names: list[str], trait_names: list[str]) -> None:
-    """Raise where covariates are collinear or determine a trait, or too few people are left."""
+    """Raise where covariates are collinear or determine a trait, or too few people are left.
+
+    With site effects, columns must be on the agreed scale, on which the square of each is about
+    the number of people: what is left within sites is compared with that.
+    """
     columns = model.xx.shape[0]
     free = int(model.people) - int(model.intercepts) - columns - 1
     if free <= 0:
@@ -378,14 +395,21 @@ def require_independent(model: DesignSums, names: list[str], trait_names: list[s
         )
     # Names of the columns: a common intercept, where there is one, comes first.
     labels = ["the intercept"] * (columns - len(names)) + names
-    remaining = np.diag(model.xx).copy()
+    sites = int(model.intercepts) > 0
+    least = float(model.people) if sites else np.finfo(float).tiny
     lower = np.zeros_like(model.xx)
     for column, label in enumerate(labels):
-        rest = model.xx[column, column] - lower[column, :column] @ lower[column, :column]
-        if rest <= _COLLINEAR * max(remaining[column], np.finfo(float).tiny):
+        square = model.xx[column, column]
+        rest = square - lower[column, :column] @ lower[column, :column]
+        if sites and square <= _COLLINEAR * least:
             raise TraitError(
-                f"covariate {label} is a combination of {_join(labels[:column])}"
-                f"{' and of the sites' if int(model.intercepts) else ''}; leave it out"
+                f"covariate {label} has the same value for everybody at each site; leave it out, "
+                f"or ask without site effects"
+            )
+        if rest <= _COLLINEAR * max(square, least):
+            raise TraitError(
+                f"covariate {label} is a combination of {', '.join(labels[:column])}"
+                f"{' and of the sites' if sites else ''}; leave it out"
             )
         lower[column, column] = np.sqrt(rest)
         below = slice(column + 1, None)
@@ -396,13 +420,14 @@ def require_independent(model: DesignSums, names: list[str], trait_names: list[s
         solve_triangular(lower, model.xy, lower=True) if columns else np.zeros_like(model.xy)
     )
     left = model.yy - np.einsum("ct,ct->t", explained, explained)
-    for name, rest, whole in zip(trait_names, left, model.yy, strict=True):
-        if rest <= _COLLINEAR * whole:
+    for name, rest, square in zip(trait_names, left, model.yy, strict=True):
+        if sites and square <= _COLLINEAR * least:
+            raise TraitError(
+                f"trait {name} has the same value for everybody at each site; ask without site "
+                f"effects, or of other sites"
+            )
+        if rest <= _COLLINEAR * max(square, least):
             raise TraitError(
                 f"trait {name} does not vary once the covariates are taken out; check whether a "
                 f"covariate repeats it"
             )
-
-
-def _join(labels: list[str]) -> str:
-    return ", ".join(labels) if labels else "nothing that varies"

@@ -23,7 +23,7 @@ COLUMNS = [*KEY, "id"]
 # An id may name a variant and nothing else; anything longer or stranger becomes ".".
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_:.;>-]{1,80}")
 _LINE = re.compile(
-    r"[A-Za-z0-9_.]{1,64}\t\d{1,10}\t[A-Z*<>:0-9a-z.\[\]]+\t[A-Z*<>:0-9a-z.\[\]]+\t\S+"
+    r"[A-Za-z0-9_.]{1,64}\t[0-9]{1,10}\t[A-Z*<>:0-9a-z.\[\]_-]+\t[A-Z*<>:0-9a-z.\[\]_-]+\t\S+"
 )
 
 

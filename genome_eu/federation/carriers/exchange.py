@@ -66,7 +66,7 @@ class Exchange:
         if not (place / "plan.tar").exists():
             write_plan(place / "plan.tar", plan, inputs)
         for site in missing:
-            self._forget_refusal(place / f"{site}.tar")
+            self._forget_unusable(place / f"{site}.tar", plan, site)
         answers: dict[str, SiteAnswer] = {}
         waiting = list(missing)
         deadline = time.monotonic() + self.timeout_s
@@ -90,13 +90,15 @@ class Exchange:
         return answers
 
     @staticmethod
-    def _forget_refusal(path: Path) -> None:
-        """Let a site that refused an earlier run of this study think again."""
+    def _forget_unusable(path: Path, plan: Plan, site: str) -> None:
+        """Let a site answer again where an earlier run of this study got a refusal or damage."""
+        if not path.exists():
+            return
         try:
-            refused = path.exists() and Bundle(path).manifest.kind == "refusal"
+            bundle = Bundle(path)
+            from_bundle(bundle, plan, site)
+            bundle.verify()
         except BundleError:
-            refused = True
-        if refused:
             path.unlink(missing_ok=True)
 
     def _take(self, path: Path, plan: Plan, site: str, study: Study) -> SiteAnswer:
