@@ -22,7 +22,7 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from genome_eu._version import __version__
 from genome_eu.atomic import AtomicFile
@@ -174,7 +174,7 @@ def _write(path: Path, manifest: Manifest, members: Any) -> None:
             written += _write_member(file.handle, name, content)
         digest = hashlib.sha256(head).hexdigest().encode()
         written += _write_member(file.handle, _MANIFEST_DIGEST, digest)
-        file.write(bytes(2 * _BLOCK + -(written + 2 * _BLOCK) % _RECORD))
+        file.write(_tar_end(written))
 
 
 def _write_member(file: BinaryIO, name: str, content: bytes) -> int:
@@ -190,6 +190,11 @@ def _tar_header(name: str, size: int) -> bytes:
     after = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
     checksum = b"%06o\0 " % (sum(before) + 8 * ord(" ") + sum(after))
     return before + checksum + after
+
+
+def _tar_end(written: int) -> bytes:
+    """Two empty blocks, and what fills the last record."""
+    return bytes(2 * _BLOCK + -(written + 2 * _BLOCK) % _RECORD)
 
 
 class Bundle:
@@ -215,13 +220,15 @@ class Bundle:
                 self._enter(file, _MANIFEST_DIGEST, 64)
                 digest = file.read(64)
                 self._leave(file, 64)
-                rest = file.read(_RECORD + 1)
+                end = _tar_end(file.tell())
+                if file.read(len(end) + 1) != end:
+                    raise BundleError(
+                        f"bundle {path.name} does not end where its manifest says; ask for it again"
+                    )
         except OSError as error:
             raise BundleError(f"bundle {path.name} cannot be read: {error.strerror}") from None
         if digest != hashlib.sha256(content).hexdigest().encode():
             raise BundleError(f"bundle {path.name}: its manifest is damaged; ask for it again")
-        if not 2 * _BLOCK <= len(rest) <= _RECORD + _BLOCK or rest.strip(b"\0"):
-            raise BundleError(f"bundle {path.name} does not end where its manifest says")
         if len(self._offsets) != len(self.manifest.members):
             raise BundleError(f"bundle {path.name} names a member twice")
         self._members = {member.name: member for member in self.manifest.members}

@@ -74,10 +74,11 @@ def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Round
             f"{int(varies.sum())} rows vary and may be shown, too few for {components} components"
         )
 
-    # Rows that do not vary are zeros of Z: they count in M and are not asked for again.
+    # Rows that do not vary, or that nobody is called in, are zeros of Z: they count in M and are
+    # not asked for again.
     rows = panel.rows[varies].reset_index(drop=True)
     inputs = dict(_inputs(panel, rows, varies), frequency=frequency[varies])
-    given = int(usable.sum())
+    given = int(shown.sum())
     krylov = BlockKrylov(len(rows), _width(components), _SEED)
     while True:
         answer = yield Ask(
@@ -123,7 +124,7 @@ def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Round
         left_out={
             "rows withheld by policy": int((~shown).sum()),
             "rows that nobody is called in": int((shown & (number == 0)).sum()),
-            "rows that do not vary": given - int(varies.sum()),
+            "rows that do not vary": int(usable.sum()) - int(varies.sum()),
         },
     )
 
