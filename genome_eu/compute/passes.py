@@ -19,10 +19,10 @@ from threadpoolctl import threadpool_limits
 
 from genome_eu.cohort import CohortStore, open_store
 from genome_eu.compute.progress import Progress
-from genome_eu.errors import BadInput
+from genome_eu.errors import BadInput, SourceError
 
 # Bytes of float64 that a block's products may take.
-_PRODUCT_BYTES = 64 * 2**20
+_PRODUCT_BYTES = 16 * 2**20
 _WINDOW = 32
 
 Result = TypeVar("Result")
@@ -39,8 +39,13 @@ def block_rows(store: CohortStore, width: int = 1) -> int:
 
 @lru_cache(maxsize=64)
 def _opened(path: str, digest: str) -> CohortStore:
-    # The digest is in the key only: a store that was imported again is opened again.
-    return open_store(path)
+    # The digest is in the key: a store that was imported again is opened again.
+    store = open_store(path)
+    if store.digest != digest:
+        raise SourceError(
+            f"cohort {path} was imported again while it was in use; ask the question again"
+        )
+    return store
 
 
 def _run(
@@ -64,11 +69,11 @@ def _tasks(
     by_row: Sequence[NDArray],
     size: int,
     backend: str,
+    ends: Sequence[int] = (),
 ) -> Iterator[tuple[int, Delayed]]:
     shared = dask.delayed(constants, pure=False, traverse=False)
     task = dask.delayed(_run, pure=False, traverse=False)
-    for start in range(0, rows.size, size):
-        stop = min(start + size, rows.size)
+    for start, stop in edges(rows.size, size, ends):
         pieces = [values[start:stop] for values in by_row]
         yield (
             stop - start,
@@ -76,6 +81,15 @@ def _tasks(
                 str(store.path), store.digest, backend, rows[start:stop], function, shared, *pieces
             ),
         )
+
+
+def edges(rows: int, size: int, ends: Sequence[int] = ()) -> Iterator[tuple[int, int]]:
+    """Row ranges of the blocks: at most `size` rows, and none across one of `ends`."""
+    begin = 0
+    for end in [*ends, rows]:
+        for start in range(begin, end, size):
+            yield start, min(start + size, end)
+        begin = end
 
 
 def _windows(tasks: Iterator[tuple[int, Delayed]]) -> Iterator[tuple[int, list[Delayed]]]:
@@ -104,6 +118,7 @@ def stream(
     *constants: Any,
     by_row: Sequence[NDArray] = (),
     size: int,
+    ends: Sequence[int] = (),
     backend: str = "cpu",
     progress: Progress | None = None,
 ) -> Iterator[Result]:
@@ -123,12 +138,15 @@ def stream(
         Each block gets its slice.
     size : int
         Rows of a block (`block_rows`).
+    ends : sequence of int, ascending
+        Positions in `rows` that no block crosses: the ends of shards (see `edges`).
     backend : str
         Kernel backend.
     progress : Progress, optional
         Is told of rows as they finish.
     """
-    for count, window in _windows(_tasks(store, rows, function, constants, by_row, size, backend)):
+    tasks = _tasks(store, rows, function, constants, by_row, size, backend, ends)
+    for count, window in _windows(tasks):
         yield from _compute(*window)
         if progress is not None:
             progress.advance(count)

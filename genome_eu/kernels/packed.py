@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from genome_eu.errors import BadInput
-from genome_eu.kernels.compiled import compiled
+from genome_eu.compiled import compiled
 
 Array = np.ndarray
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from genome_eu.compiled import compiled
 
 # Relative probabilities are kept below this and counted in powers of it, so that p-values far
 # below the smallest float64 keep their logarithm.
@@ -17,7 +18,7 @@ _NEGLIGIBLE = 1e-18
 _TIE = 1.0 + 1e-11
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _neg_log10_p(het: int, hom_a: int, hom_b: int) -> float:
     """−log10 p of one row; walks outward from the observed count of heterozygotes."""
     rare = min(hom_a, hom_b)
@@ -84,7 +85,7 @@ def _neg_log10_p(het: int, hom_a: int, hom_b: int) -> float:
     return math.log10(everything) + power * math.log10(_RESCALE) - math.log10(tail)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _exact(het: NDArray, hom_a: NDArray, hom_b: NDArray, out: NDArray) -> None:
     for i in range(het.size):
         if het[i] + hom_a[i] + hom_b[i] == 0:

@@ -6,7 +6,9 @@ a row, in one byte array: no fixed string width, and a person can read it.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 
@@ -22,9 +24,14 @@ COLUMNS = [*KEY, "id"]
 
 # An id may name a variant and nothing else; anything longer or stranger becomes ".".
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_:.;>-]{1,80}")
-_LINE = re.compile(
-    r"[A-Za-z0-9_.]{1,64}\t[0-9]{1,10}\t[A-Z*<>:0-9a-z.\[\]_-]+\t[A-Z*<>:0-9a-z.\[\]_-]+\t\S+"
-)
+_ALLELE = re.compile(r"[A-Za-z0-9*<>:.\[\]_-]+")
+_SHAPES = {
+    "contig": re.compile(r"[A-Za-z0-9_.]{1,64}"),
+    "position": re.compile(r"[0-9]{1,10}"),
+    "ref": _ALLELE,
+    "alt": _ALLELE,
+    "id": _PUBLIC_ID,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +63,36 @@ def decode(text: NDArray[np.uint8]) -> pd.DataFrame:
     BundleError
         A line is not a variant.
     """
-    lines = bytes(text).decode("utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not _LINE.fullmatch(line):
-            raise BundleError(
-                f"line {number} of a variant list is not contig, position, REF, ALT, id"
-            )
-    columns = list(zip(*(line.split("\t") for line in lines), strict=True)) or [()] * len(COLUMNS)
-    rows = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)), dtype=str)
+    content = np.ascontiguousarray(text).tobytes()
+    if not content:
+        rows = pd.DataFrame({name: [] for name in COLUMNS}, dtype=str)
+        return rows.assign(position=rows["position"].astype(np.int64))
+    try:
+        rows = pd.read_csv(
+            io.BytesIO(content),
+            sep="\t",
+            names=COLUMNS,
+            dtype=str,
+            header=None,
+            index_col=False,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            quoting=csv.QUOTE_NONE,
+        )
+    except ValueError:
+        raise _malformed(content) from None
+    for column, pattern in _SHAPES.items():
+        if not rows[column].str.fullmatch(pattern, na=False).all():
+            raise _malformed(content)
     return rows.assign(position=rows["position"].astype(np.int64))
+
+
+def _malformed(content: bytes) -> BundleError:
+    """Which line is not a variant; looked for only where one is not."""
+    line_shape = re.compile("\t".join(pattern.pattern for pattern in _SHAPES.values()))
+    lines = content.decode("utf-8", errors="replace").splitlines()
+    number = next((n for n, line in enumerate(lines, 1) if not line_shape.fullmatch(line)), 1)
+    return BundleError(f"line {number} of a variant list is not contig, position, REF, ALT, id")
 
 
 def digest(text: NDArray[np.uint8]) -> str:

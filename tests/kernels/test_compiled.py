@@ -6,8 +6,8 @@ import numba
 import numpy as np
 import pytest
 
-from genome_eu.kernels import compiled as module
-from genome_eu.kernels.compiled import compiled, popcount
+from genome_eu import compiled as module
+from genome_eu.compiled import compiled, popcount
 
 
 def test_a_machine_without_a_writable_cache_still_compiles(monkeypatch):

@@ -1,4 +1,4 @@
-"""How the kernels are compiled: without the GIL, and kept on disk where that is possible."""
+"""How numba code is compiled: without the GIL, and kept on disk where that is possible."""
 
 from __future__ import annotations
 
