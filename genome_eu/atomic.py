@@ -19,9 +19,11 @@ class AtomicFile:
     ----------
     target : path
         The final name; its folder must exist. Whatever is there stays until `commit`.
+    private : bool
+        Readable by its owner only: for files about people.
     """
 
-    def __init__(self, target: str | os.PathLike[str]) -> None:
+    def __init__(self, target: str | os.PathLike[str], *, private: bool = False) -> None:
         self.target = Path(target)
         if not self.target.parent.is_dir():
             raise UsageError(
@@ -31,7 +33,9 @@ class AtomicFile:
         # A name of its own keeps two runs into one folder from writing the same temporary.
         unique = secrets.token_hex(4)
         self.temporary = self.target.with_name(f".{self.target.name}.{unique}.partial")
-        self.handle: BinaryIO = self.temporary.open("wb")
+        mode = 0o600 if private else 0o666
+        opened = os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        self.handle: BinaryIO = os.fdopen(opened, "wb")
 
     def write(self, content: bytes | memoryview) -> int:
         """Add bytes to the temporary file."""
@@ -69,9 +73,9 @@ class AtomicFile:
             self.abort()
 
 
-def write_whole(target: str | os.PathLike[str], content: bytes) -> None:
+def write_whole(target: str | os.PathLike[str], content: bytes, *, private: bool = False) -> None:
     """Write one small file atomically."""
-    with AtomicFile(target) as file:
+    with AtomicFile(target, private=private) as file:
         file.write(content)
 
 

@@ -39,7 +39,6 @@ def freq(
     asked = _open(target, out)
     with connected(dask):
         run, shards = asked.frequency_shards(_names(by))
-        _claim(out, run)
         rows = 0
         with FrequencyFiles(out) as files:
             for shard in shards:
@@ -61,7 +60,6 @@ def pca(
     asked = _open(target, out)
     with connected(dask):
         run, found = asked.pca_run(components)
-    _claim(out, run)
     summary = {
         "pca_id": found.pca_id,
         "rows_used": found.attrs["rows_used"],
@@ -109,7 +107,6 @@ def gwas(
             missing=missing,  # type: ignore[arg-type]
             site_effects=site_effects,
         )
-        _claim(out, run)
         tests = hits = 0
         with GwasFiles(out) as files:
             for number, shards in enumerate(groups):
@@ -129,10 +126,13 @@ def _open(target: Path, out: Path) -> Questions:
     if target.suffix == ".toml":
         from genome_eu.federation.opening import open_federation
 
-        return open_federation(target, studies=out / "study")
-    from genome_eu.federation.single import open_cohort
+        asked: Questions = open_federation(target, studies=out / "study")
+    else:
+        from genome_eu.federation.single import open_cohort
 
-    return open_cohort(target)
+        asked = open_cohort(target)
+    asked.watch = lambda question: _claim(out, question)
+    return asked
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ def _pcs(asked: Questions, given: str | None) -> str | int | None:
     return pca_id
 
 
-def _claim(out: Path, run: Run) -> None:
+def _claim(out: Path, question: dict[str, Any]) -> None:
     """Refuse to write over the result of another question."""
     record = out / "result.json"
     if not record.exists():
@@ -190,7 +190,7 @@ def _claim(out: Path, run: Run) -> None:
         before = json.loads(record.read_text(encoding="utf-8"))["question"]
     except (OSError, ValueError, KeyError, TypeError):
         before = None
-    if before != run.question:
+    if before != question:
         raise BadInput(f"{out} holds the result of another question; choose another --out folder")
 
 
@@ -213,8 +213,8 @@ def _finish(
     for name, value in summary.items():
         typer.echo(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}")
     _say_left_out(run.left_out)
-    if "open-data" in run.policies:
-        typer.echo("policy open-data was used: no floors were applied")
+    if run.without_floors:
+        typer.echo(f"no floors were applied at {', '.join(sorted(run.without_floors))}")
     typer.echo(f"{len(paths)} files and result.json in {out}")
 
 

@@ -36,6 +36,7 @@ class Release:
     version: int
     shards: int
     policy: str
+    floors: bool  # whether the policy withholds anything at all
     evidence: tuple[Evidence, ...]
     spool: Any
     # Not kept, so that `dataclasses.replace` cannot make another release out of this one.
@@ -114,7 +115,16 @@ def release(
     if not shards:
         raise Refused("the site computed nothing to release")
     return Release(
-        site, plan, statistic, version, shards, policy.name, tuple(evidence.values()), spool, _KEY
+        site,
+        plan,
+        statistic,
+        version,
+        shards,
+        policy.name,
+        policy.has_floors,
+        tuple(evidence.values()),
+        spool,
+        _KEY,
     )
 
 

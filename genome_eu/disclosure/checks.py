@@ -39,15 +39,12 @@ class Facts:
     """What a check must know of the people behind an aggregate, counted inside the site."""
 
     people: int = 0
+    columns: int = 0  # of a projection
     smallest_class: int | None = None  # fewest people beside the most common value of a column
     leverage: float = 0.0  # the largest of any person on the columns of a model
     hidden_people: int = 0  # people in no group, who could be found by subtraction
     hidden_counts: GenotypeCounts | None = None  # their genotypes, row by row
     minor_alleles: NDArray | None = None  # of every row that went into the answer
-
-
-# Leverage of 1 means that some combination of columns is zero for everybody but one person.
-_ALONE = 0.999
 
 
 def below(values: NDArray, floor: int, policy: Policy) -> NDArray:
@@ -56,9 +53,10 @@ def below(values: NDArray, floor: int, policy: Policy) -> NDArray:
     return small & (values > 0) if policy.show_zero else small
 
 
-def _require_people(people: NDArray | int, policy: Policy) -> Evidence:
+def _require_people(people: NDArray | int, policy: Policy, *, or_nobody: bool = False) -> Evidence:
+    """Enough people are described; nobody at all gives nobody away."""
     counts = np.atleast_1d(np.asarray(people))
-    if np.any(counts < policy.min_people):
+    if np.any((counts < policy.min_people) & ((counts > 0) | (not or_nobody))):
         raise Refused(
             f"fewer than {policy.min_people} people would be described (policy {policy.name})"
         )
@@ -151,7 +149,10 @@ def genotype_counts(
 def trait_moments(part: TraitMoments, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
     """People per trait and per covariate, and in the smaller class of each."""
     people = np.append(part.trait_people, part.covariate_people)
-    return part, [_require_people(people, policy), *_require_classes(facts, policy)]
+    return part, [
+        _require_people(people, policy, or_nobody=True),
+        *_require_classes(facts, policy),
+    ]
 
 
 def _require_classes(facts: Facts, policy: Policy) -> list[Evidence]:
@@ -168,7 +169,9 @@ def _require_classes(facts: Facts, policy: Policy) -> list[Evidence]:
 
 def _require_model(people: int, columns: int, policy: Policy, facts: Facts) -> tuple[Evidence, ...]:
     """What must hold of a model before any product with its columns leaves."""
-    evidence = [_require_people(people, policy)]
+    evidence = [_require_people(people, policy, or_nobody=True)]
+    if not people:
+        return tuple(evidence)
     if columns > policy.max_parameters_per_person * people:
         raise Refused(
             f"{columns} parameters are more than {policy.max_parameters_per_person:g} per person "
@@ -176,13 +179,13 @@ def _require_model(people: int, columns: int, policy: Policy, facts: Facts) -> t
         )
     evidence.append(Evidence("parameters per person", policy.max_parameters_per_person, 0, columns))
     evidence += _require_classes(facts, policy)
-    if policy.covariate_floor > 1:
-        if facts.leverage > _ALONE:
-            raise Refused(
-                f"traits and covariates together single out one person (policy {policy.name}); "
-                f"leave out those that differ in few people, or ask fewer traits at once"
-            )
-        evidence.append(Evidence("leverage", _ALONE, 0, columns))
+    if facts.leverage > policy.max_leverage + 1e-9:
+        raise Refused(
+            f"traits and covariates together give one person a leverage of more than "
+            f"{policy.max_leverage:g} (policy {policy.name}); leave out or rank-normalize columns "
+            f"with extreme values, or ask fewer traits at once"
+        )
+    evidence.append(Evidence("leverage", policy.max_leverage, 0, columns))
     return tuple(evidence)
 
 
@@ -217,8 +220,18 @@ def row_sums(
 
 
 def projection(part: ProjectionSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
-    """People, and no row below the allele floor: the coordinator was told which those are."""
-    return part, [_require_people(part.people, policy), _require_common(facts, policy)]
+    """People, columns per person, and no row below the allele floor."""
+    if facts.columns > policy.max_parameters_per_person * int(part.people):
+        raise Refused(
+            f"{facts.columns} columns of a projection are more than "
+            f"{policy.max_parameters_per_person:g} per person (policy {policy.name}); ask for "
+            f"fewer components"
+        )
+    return part, [
+        _require_people(part.people, policy),
+        Evidence("parameters per person", policy.max_parameters_per_person, 0, facts.columns),
+        _require_common(facts, policy),
+    ]
 
 
 def score_moments(part: ScoreMoments, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:

@@ -27,7 +27,13 @@ class Policy(BaseModel):
     missing_floor: int = Field(ge=0)
     max_parameters_per_person: float = Field(gt=0, le=1)
     covariate_floor: int = Field(ge=0)
+    max_leverage: float = Field(gt=0, le=1)
     show_zero: bool
+
+    @property
+    def has_floors(self) -> bool:
+        """Whether anything is withheld at all; a result made without says so."""
+        return min(self.min_people - 1, self.allele_floor, self.association_floor) > 0
 
 
 def load_policy(source: str | Path) -> Policy:

@@ -21,6 +21,7 @@ class SiteAnswer:
     bytes: int
     arrays: int
     policy: str | None
+    floors: bool | None
     cohort: str | None
     evidence: Sequence[EvidenceRecord]
 
@@ -45,6 +46,7 @@ def from_bundle(bundle: Bundle, plan: Plan, site: str) -> SiteAnswer:
         bundle.size,
         len(manifest.members),
         manifest.policy,
+        manifest.floors,
         manifest.cohort,
         manifest.evidence,
     )

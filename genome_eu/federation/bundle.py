@@ -76,6 +76,7 @@ class Manifest(BaseModel):
     version: int | None = None
     shards: int = Field(default=0, ge=0)
     policy: Name | None = None
+    floors: bool | None = None
     evidence: tuple[EvidenceRecord, ...] = ()
     reason: Literal["policy", "input", "fault"] | None = None
     message: str | None = Field(default=None, max_length=500)
@@ -136,6 +137,7 @@ def write_answer(path: Path, release: Release, cohort: str) -> None:
         version=release.version,
         shards=release.shards,
         policy=release.policy,
+        floors=release.floors,
         evidence=tuple(EvidenceRecord(**asdict(item)) for item in release.evidence),
     )
     _write(path, manifest, release.spool.members)

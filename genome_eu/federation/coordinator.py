@@ -81,7 +81,7 @@ class Federation(Questions):
         """Names of the sites, sorted."""
         return self._sites
 
-    def _begin(self, question: dict[str, Any]) -> Run:
+    def _open_run(self, question: dict[str, Any]) -> Run:
         asked = {"federation": self.name, "sites": list(self._sites), **question}
         if self._studies is None:
             return Run(question)

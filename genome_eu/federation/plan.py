@@ -80,6 +80,35 @@ class ScoresParameters(_Frozen):
     pca: Name
 
 
+_PANEL = {"panel": ("|u1", 1), "mask": ("|b1", 1)}
+_PCA = _PANEL | {"frequency": ("<f8", 1), "loadings": ("<f8", 2)}
+
+#: The arrays that may come with each statistic: number type and dimensions.
+INPUTS: Mapping[str, Mapping[str, tuple[str, int]]] = {
+    "genotype_counts": _PANEL,
+    "linear_mean": _PANEL,
+    "linear_raw": _PANEL,
+    "linear_complete": _PANEL,
+    "pca_projection": _PCA,
+    "pca_scores": _PCA | {"eigenvalues": ("<f8", 1)},
+}
+
+
+def check_inputs(statistic: str, inputs: Mapping[str, NDArray]) -> None:
+    """Raise `BundleError` where arrays are not those that a statistic takes."""
+    takes = INPUTS.get(statistic, {})
+    for name, array in inputs.items():
+        if name not in takes or (array.dtype.str, array.ndim) != takes[name]:
+            raise BundleError(f"input {name} is not one that {statistic} takes")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise BundleError(f"input {name} of {statistic} holds values that are not numbers")
+    if "eigenvalues" in takes:
+        values, loadings = inputs.get("eigenvalues"), inputs.get("loadings")
+        fits = values is not None and loadings is not None and len(values) == loadings.shape[1]
+        if not fits or np.any(values <= 0):  # type: ignore[operator]
+            raise BundleError(f"{statistic} needs one positive eigenvalue a component")
+
+
 #: What each statistic may be asked with.
 PARAMETERS: Mapping[str, type[_Frozen]] = {
     "variant_list": VariantListParameters,
@@ -107,7 +136,7 @@ class Plan(_Frozen):
     parameters: dict[str, Any]
     inputs: dict[Name, Hash]
     rows: int = Field(ge=0)
-    rows_per_shard: int = Field(ge=1)
+    rows_per_shard: int = Field(ge=1, le=2**17)
 
     @property
     def hash(self) -> str:

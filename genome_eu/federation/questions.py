@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from genome_eu import results
 from genome_eu._version import __version__
-from genome_eu.errors import UsageError
+from genome_eu.errors import StudyError, UsageError
 from genome_eu.federation.answer import Answer
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.protocols import frequencies as frequency_protocol
@@ -36,12 +36,21 @@ class Run:
     releases: list[dict[str, Any]] = field(default_factory=list)
     left_out: dict[str, Any] = field(default_factory=dict)
     panel: Panel | None = None
-    groups: int = 1
+    cohorts: dict[str, str | None] = field(default_factory=dict)
+    without_floors: set[str] = field(default_factory=set)
 
     def record(self, answer: Answer) -> None:
         """Remember what each site released."""
         self.rounds += 1
         for site in answer.sites.values():
+            before = self.cohorts.setdefault(site.site, site.cohort)
+            if before != site.cohort:
+                raise StudyError(
+                    f"the cohort of site {site.site} has changed since the study began; choose "
+                    f"another folder and ask the question again"
+                )
+            if site.floors is False:
+                self.without_floors.add(site.site)
             self.releases.append(
                 {
                     "round": answer.plan.round,
@@ -63,14 +72,14 @@ class Run:
 
     def provenance(self) -> dict[str, Any]:
         """What ran, on what, and what was left out, as JSON."""
-        cohorts = {item["site"]: item["cohort"] for item in self.releases}
         return {
             "genome_eu": __version__,
             "question": self.question,
             "rounds": self.rounds,
-            "cohorts": cohorts,
+            "cohorts": self.cohorts,
             "panel": self.panel.digest if self.panel else None,
             "policies": self.policies,
+            "sites_without_floors": sorted(self.without_floors),
             "left_out": self.left_out,
             "releases": self.releases,
         }
@@ -79,13 +88,21 @@ class Run:
 class Questions(abc.ABC):
     """Frequencies, PCA and GWAS over one cohort or many sites."""
 
+    #: Called with every question before anything is asked; may raise to stop it.
+    watch: Callable[[dict[str, Any]], None] | None = None
+
     @property
     @abc.abstractmethod
     def sites(self) -> tuple[str, ...]:
         """Names of the sites that answer, sorted."""
 
     @abc.abstractmethod
-    def _begin(self, question: dict[str, Any]) -> Run: ...
+    def _open_run(self, question: dict[str, Any]) -> Run: ...
+
+    def _begin(self, question: dict[str, Any]) -> Run:
+        if self.watch is not None:
+            self.watch(question)
+        return self._open_run(question)
 
     @abc.abstractmethod
     def _ask(self, run: Run, ask: Ask) -> Answer: ...
@@ -140,13 +157,7 @@ class Questions(abc.ABC):
         BadInput
             A column does not exist or cannot name groups; the sites share no variant.
         """
-        run, shards = self.frequency_shards(by)
-        cells = (run.panel.size if run.panel else 0) * run.groups
-        results.require_memory(
-            2 * cells * _BYTES_PER_CELL,
-            f"a table of {cells:,} groups and rows",
-            "stream it to files with `genome-eu freq --out`, or take frequency_shards()",
-        )
+        run, shards = self._frequencies(by, in_memory=True)
         found: FrequencyResult = results.join(list(shards))
         found.attrs = self._attributes(run)
         return found
@@ -155,11 +166,22 @@ class Questions(abc.ABC):
         self, by: str | Sequence[str] = ()
     ) -> tuple[Run, Iterator[FrequencyResult]]:
         """The same, shard by shard in row order, for results that do not fit in memory."""
+        return self._frequencies(by, in_memory=False)
+
+    def _frequencies(
+        self, by: str | Sequence[str], *, in_memory: bool
+    ) -> tuple[Run, Iterator[FrequencyResult]]:
         columns = (by,) if isinstance(by, str) else tuple(by)
         run = self._begin({"ask": "frequencies", "by": list(columns)})
         panel = self._panel(run)
         labels = self._drive(run, frequency_protocol.groups(columns))
-        run.groups = 1 + len(labels)
+        if in_memory:
+            cells = panel.size * (1 + len(labels))
+            results.require_memory(
+                2 * cells * _BYTES_PER_CELL,
+                f"a table of {cells:,} groups and rows",
+                "stream it to files with `genome-eu freq --out`, or take frequency_shards()",
+            )
         finished = self._drive(run, frequency_protocol.frequencies(panel, columns, labels))
         attrs = self._attributes(run)
 
@@ -204,13 +226,7 @@ class Questions(abc.ABC):
         """`pca` with the record of its run."""
         run = self._begin({"ask": "pca", "components": n_components})
         panel = self._panel(run)
-        results.require_memory(
-            pca_protocol.memory(panel.size, n_components),
-            f"a PCA of {panel.size:,} rows",
-            "ask for fewer components, or prune the rows",
-        )
-        found = self._drive(run, pca_protocol.pca(panel, n_components))
-        run.left_out |= {name: rows for name, rows in found.left_out.items() if rows}
+        found = self._components(run, panel, n_components)
         variables = results.row_variables(panel.rows, panel.contigs)
         names = list(found.means)
         variables |= {
@@ -234,6 +250,18 @@ class Questions(abc.ABC):
             residual=found.residual,
         )
         return run, PcaResult(variables, attrs=attrs)
+
+    def _components(self, run: Run, panel: Panel, n_components: int) -> pca_protocol.PcaResult:
+        results.require_memory(
+            pca_protocol.memory(panel.size, n_components),
+            f"a PCA of {panel.size:,} rows",
+            "ask for fewer components, or prune the rows",
+        )
+        found: pca_protocol.PcaResult = self._drive(run, pca_protocol.pca(panel, n_components))
+        left_out = {name: rows for name, rows in found.left_out.items() if rows}
+        if left_out:
+            run.left_out["PCA"] = left_out
+        return found
 
     def _scores(self, pca_id: str) -> dict[str, Any]:
         """Variables with people's scores, where they are one's own."""
@@ -311,14 +339,13 @@ class Questions(abc.ABC):
         site_effects: bool = True,
     ) -> tuple[Run, Iterator[Iterator[GwasResult]]]:
         """The same, shard by shard in row order, for each group of traits with the same people."""
-        if isinstance(pcs, int):
-            pcs = self.pca(pcs)
-        if pcs is not None and not isinstance(pcs, PcaResult | str):
+        if isinstance(pcs, bool) or not isinstance(pcs, PcaResult | str | int | None):
             raise UsageError("pcs: give the result of pca(), its id, or a number of components")
+        components = pcs if isinstance(pcs, int) else None
         model = GwasModel(
             traits=(trait,) if isinstance(trait, str) else tuple(trait),
             covariates=(covariates,) if isinstance(covariates, str) else tuple(covariates),
-            pca=pcs.pca_id if isinstance(pcs, PcaResult) else pcs,
+            pca=pcs.pca_id if isinstance(pcs, PcaResult) else pcs if isinstance(pcs, str) else None,
             missing=missing,
             site_effects=site_effects,
         )
@@ -327,8 +354,13 @@ class Questions(abc.ABC):
         run = self._begin(
             {"ask": "gwas", "traits": list(model.traits)}
             | {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
+            | {"components": components}
         )
         panel = self._panel(run)
+        if components is not None:
+            # Columns that cannot be used should cost no PCA.
+            self._drive(run, gwas_protocol.moments(model))
+            model = replace(model, pca=self._components(run, panel, components).id)
         x, y, groups = self._drive(run, gwas_protocol.moments(model))
 
         def all_groups() -> Iterator[Iterator[GwasResult]]:

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genome_eu.disclosure import load_policy
 from genome_eu.disclosure.policy import SHIPPED
-from genome_eu.errors import BadInput, PanelError, Refused, TraitError
+from genome_eu.errors import BadInput, PanelError, Refused, TraitError, UsageError
 from genome_eu.federation.bundle import Bundle, FileArrays, write_answer, write_refusal
 from genome_eu.federation.carriers.exchange import ExchangeInbox
 from genome_eu.federation.plan import Name
-from genome_eu.federation.site import Site, SiteState
+from genome_eu.federation.site import Site
+from genome_eu.federation.state import SiteState
 
 log = logging.getLogger("genome_eu.site")
 
@@ -72,11 +73,17 @@ def open_served(path: Path) -> tuple[Site, ExchangeInbox]:
     return site, ExchangeInbox(base / settings.exchange, settings.name)
 
 
-def answer_one(site: Site, inbox: ExchangeInbox, request: Bundle) -> None:
-    """Answer one plan: a release, or a refusal that says no more than it must."""
+def answer_one(site: Site, inbox: ExchangeInbox, request: Bundle) -> bool:
+    """Answer one plan: a release, or a refusal that says no more than it must.
+
+    Returns
+    -------
+    bool
+        Whether the answer could be delivered.
+    """
     plan = request.manifest.content
     if plan is None:
-        return
+        return False
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="genome-eu-") as folder:
         bundle = Path(folder) / "answer.tar"
@@ -101,7 +108,12 @@ def answer_one(site: Site, inbox: ExchangeInbox, request: Bundle) -> None:
             log.exception("plan %s: %s failed", plan.hash[:12], plan.statistic)
             write_refusal(bundle, site.name, plan.hash, "fault", "internal error; see its log")
         size = bundle.stat().st_size
-        inbox.deliver(plan, bundle)
+        try:
+            inbox.deliver(plan, bundle)
+        except (OSError, UsageError) as error:
+            # Its study may be gone, or the folder out of reach; other plans are still to be served.
+            log.error("plan %s: the answer cannot be delivered: %s", plan.hash[:12], error)
+            return False
     took = time.monotonic() - begun
     log.info(
         "study %s round %d: %s answered, %d bytes, %.1f s",
@@ -111,6 +123,7 @@ def answer_one(site: Site, inbox: ExchangeInbox, request: Bundle) -> None:
         size,
         took,
     )
+    return True
 
 
 def serve(
@@ -133,9 +146,9 @@ def serve(
     while not stop.is_set():
         worked = False
         for request in inbox.plans():
-            answer_one(site, inbox, request)
-            answered += 1
-            worked = True
+            if answer_one(site, inbox, request):
+                answered += 1
+                worked = True
             if stop.is_set():
                 break
         now = time.monotonic()

@@ -139,7 +139,7 @@ class Cohort(Questions):
         site.own_rows = self._site.own_rows
         return site
 
-    def _begin(self, question: dict[str, Any]) -> Run:
+    def _open_run(self, question: dict[str, Any]) -> Run:
         return Run(question)
 
     def _panel(self, run: Run) -> Panel:
@@ -151,7 +151,7 @@ class Cohort(Questions):
         plan = ask.plan("direct", run.rounds, self.sites, self._rows_per_shard)
         shards = _InOrder(self._site.answer(plan, dict(ask.inputs)))
         name = self._site.name
-        answer = SiteAnswer(name, shards, 0, 0, None, self._site.cohort_digest, ())
+        answer = SiteAnswer(name, shards, 0, 0, None, None, self._site.cohort_digest, ())
         return Answer(plan, {name: answer})
 
     def _scores(self, pca_id: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Cohort(Questions):
             "sample_id": ("samples", self._site.store.sample_id[chosen].astype(object)),
             "sample_pca_projection": (
                 ("samples", "components"),
-                self._site.state.scores(pca_id).values[chosen],
+                self._site.state.scores(pca_id, self._site.cohort_digest).values[chosen],
             ),
         }
 
@@ -178,7 +178,7 @@ class Cohort(Questions):
                 f"PCA {pca_id} lacks people of {self.path}; run the PCA on this cohort again"
             )
         kept = np.where((place >= 0)[:, None], values[place], np.nan)
-        self._site.state.keep(pca_id, Scores(kept))
+        self._site.state.keep(pca_id, self._site.cohort_digest, Scores(kept))
 
 
 class _InOrder:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,56 +12,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genome_eu.cohort import CohortStore, open_store
-from genome_eu.compute import Progress, block_rows, reduce, stream
+from genome_eu.compute import Progress, block_rows, edges, reduce, stream
 from genome_eu.disclosure import Facts, Policy, Release, release
 from genome_eu.disclosure.airlock import Spool
 from genome_eu.disclosure.checks import below
-from genome_eu.errors import BundleError, PanelError, Refused, TraitError
-from genome_eu.federation.plan import LinearParameters, Plan
-from genome_eu.stats import counts, linear, pca, traits, variants
+from genome_eu.errors import BundleError, PanelError, Refused
+from genome_eu.federation.people import People
+from genome_eu.federation.plan import Plan, check_inputs
+from genome_eu.federation.state import SiteState
+from genome_eu.stats import counts, linear, pca, variants
 from genome_eu.stats.aggregate import Aggregate, concatenate
 
-_LABEL = re.compile(r"[A-Za-z0-9.-]{1,32}")
-_PCA_ID = re.compile(r"[0-9a-f]{16}")
-
 Part = tuple[Aggregate, Facts]
-
-
-@dataclass
-class SiteState:
-    """What a site keeps between rounds: the scores of its people, by the id of the PCA."""
-
-    folder: Path | None = None
-    _scores: dict[str, pca.Scores] = field(default_factory=dict)
-
-    def keep(self, pca_id: str, scores: pca.Scores) -> None:
-        """Keep scores; on disk they are readable by their owner only."""
-        self._scores[pca_id] = scores
-        if self.folder is not None:
-            path = self._path(pca_id)
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(mode=0o600)
-            np.save(path, scores.values, allow_pickle=False)
-
-    def scores(self, pca_id: str) -> pca.Scores:
-        """Scores kept in an earlier round.
-
-        Raises
-        ------
-        TraitError
-            This site has none under that id.
-        """
-        if pca_id not in self._scores:
-            path = self._path(pca_id)
-            if self.folder is None or not path.exists():
-                raise TraitError(f"there are no scores of PCA {pca_id} here; run the PCA first")
-            self._scores[pca_id] = pca.Scores(np.load(path, allow_pickle=False))
-        return self._scores[pca_id]
-
-    def _path(self, pca_id: str) -> Path:
-        if not _PCA_ID.fullmatch(pca_id):
-            raise TraitError(f"{pca_id!r} is not the id of a PCA")
-        return (self.folder or Path()) / "scores" / f"{pca_id}.npy"
 
 
 class Site:
@@ -105,7 +65,8 @@ class Site:
         self.block_size = block_size
         self.own_rows = np.flatnonzero(store.rows["autosomal"].to_numpy())
         self._panels: dict[str, NDArray] = {}
-        self._known: NDArray | None = None
+        self._minor_alleles: NDArray | None = None
+        self._table = People(store.samples, self.included)
         self._answers: dict[str, Callable[[Plan, dict[str, NDArray]], Iterator[Part]]] = {
             "variant_list": self._variant_list,
             "group_sizes": self._group_sizes,
@@ -141,6 +102,7 @@ class Site:
         """Compute what a plan asks, shard by shard. Nothing of it has passed the airlock yet."""
         if plan.statistic not in self._answers:
             raise Refused(f"statistic {plan.statistic} is not installed at this site")
+        check_inputs(plan.statistic, inputs)
         yield from self._answers[plan.statistic](plan, inputs)
 
     def release(self, plan: Plan, inputs: dict[str, NDArray], spool: Spool) -> Release:
@@ -185,7 +147,8 @@ class Site:
                 found = pd.Index(own[once]).get_indexer(asked)
                 if np.any(found < 0):
                     raise PanelError("the panel holds rows that this site does not list")
-                self._panels[key] = known[once][found]
+                # One panel at a time: a study keeps to its own.
+                self._panels = {key: known[once][found]}
             rows = self._panels[key]
         if rows.size != plan.rows:
             raise BundleError(f"the plan speaks of {plan.rows} rows, its panel has {rows.size}")
@@ -202,70 +165,57 @@ class Site:
     ) -> Iterator[Any]:
         """Shards of the plan, each made of blocks that fit a worker."""
         size = self.block_size or block_rows(self.store, width)
+        ends = [stop for _, stop in plan.spans()]
         with Progress(f"{self.name}: {plan.statistic}", rows.size) as progress:
-            for start, stop in plan.spans():
-                blocks = list(
-                    stream(
-                        self.store,
-                        rows[start:stop],
-                        function,
-                        *constants,
-                        by_row=[values[start:stop] for values in by_row],
-                        size=min(size, plan.rows_per_shard),
-                        backend=self.backend,
-                        progress=progress,
-                    )
-                )
-                if isinstance(blocks[0], tuple):
-                    yield tuple(concatenate(parts) for parts in zip(*blocks, strict=True))
-                else:
+            results = stream(
+                self.store,
+                rows,
+                function,
+                *constants,
+                by_row=by_row,
+                size=size,
+                ends=ends,
+                backend=self.backend,
+                progress=progress,
+            )
+            shard_ends = set(ends)
+            blocks: list[Any] = []
+            for (_, stop), result in zip(edges(rows.size, size, ends), results, strict=True):
+                blocks.append(result)
+                if stop in shard_ends:
                     yield concatenate(blocks)
-
-    def _counts(self, rows: NDArray) -> counts.GenotypeCounts:
-        """Genotypes of everybody who takes part, for judging what may leave."""
-        parts = stream(
-            self.store,
-            rows,
-            counts.summarize,
-            self._everybody(),
-            1,
-            size=self.block_size or block_rows(self.store),
-            backend=self.backend,
-        )
-        return concatenate(list(parts))
+                    blocks = []
 
     def _everybody(self) -> NDArray:
         return np.where(self.included, 0, -1)
 
-    def _groups(self, by: Sequence[str]) -> NDArray:
-        """The group of each person as text; "" for people in none."""
-        label = np.full(self.store.people, "", dtype=object)
-        for number, column in enumerate(by):
-            if column not in self.store.samples:
-                raise TraitError(f"{column} is not a column of the sample table")
-            values = self.store.samples[column]
-            text = values.astype(object).where(values.notna(), "").astype(str).to_numpy()
-            wrong = [value for value in np.unique(text) if value and not _LABEL.fullmatch(value)]
-            if wrong:
-                raise TraitError(
-                    f"column {column} has values that cannot name a group (letters, digits, '.' "
-                    f"and '-', at most 32)"
-                )
-            known = (text != "") & (text != "unknown") & ((label != "") | (number == 0))
-            label = np.where(known, label + ("_" if number else "") + text, "")
-        return np.where(self.included, label, "")
-
     # -- answers -----------------------------------------------------------------------------
+
+    def _minor(self, rows: NDArray) -> NDArray | None:
+        """Minor allele counts of store rows, to judge a release by; None without a policy."""
+        if self.policy is None:
+            return None
+        if self._minor_alleles is None:
+            size = self.block_size or block_rows(self.store)
+            everybody = np.where(self.included, 0, -1)
+            parts = stream(
+                self.store,
+                self.own_rows,
+                counts.summarize_minor,
+                everybody,
+                size=size,
+                backend=self.backend,
+            )
+            self._minor_alleles = np.zeros(len(self.store.rows), np.int64)
+            self._minor_alleles[self.own_rows] = np.concatenate([np.empty(0, np.int64), *parts])
+        return self._minor_alleles[rows]
 
     def _listed(self) -> NDArray:
         """Which of the site's rows its policy lets it name, bool (own rows,)."""
-        if self._known is None:
-            rows = self.own_rows
-            self._known = np.ones(rows.size, bool)
-            if self.policy is not None and self.policy.allele_floor > 0 and rows.size:
-                minor = self._counts(rows).minor_alleles[:, 0]
-                self._known = ~below(minor, self.policy.allele_floor, self.policy)
-        return self._known
+        minor = self._minor(self.own_rows)
+        if minor is None or self.policy is None:
+            return np.ones(self.own_rows.size, bool)
+        return ~below(minor, self.policy.allele_floor, self.policy)
 
     def _variant_list(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         rows, listed = self.own_rows, self._listed()
@@ -279,7 +229,7 @@ class Site:
         yield part, Facts(people=self.people)
 
     def _group_sizes(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
-        labels = self._groups(plan.asked().by)
+        labels = self._table.groups(plan.asked().by)
         names, sizes = np.unique(labels[labels != ""].astype(str), return_counts=True)
         part = counts.group_sizes(list(names), sizes, self.people)
         yield part, Facts(people=self.people, hidden_people=self.people - int(sizes.sum()))
@@ -290,7 +240,7 @@ class Site:
         groups = self._everybody()
         hidden = 0
         if asked.by:
-            labels = self._groups(asked.by)
+            labels = self._table.groups(asked.by)
             # People in no group that was asked for are counted apart: they could be found by
             # subtracting the groups from everybody.
             place = {name: number for number, name in enumerate(asked.groups, start=1)}
@@ -311,71 +261,35 @@ class Site:
                 ),
             )
 
-    def _columns(self, names: Sequence[str], kind: str) -> NDArray:
-        """Columns of the sample table as float64 (people, columns); NaN where missing."""
-        table = self.store.samples
-        columns = []
-        for name in names:
-            if name not in table:
-                raise TraitError(f"{kind} {name} is not a column of the sample table")
-            values = table[name]
-            if name == "sex":
-                # PLINK's coding; which of the two is larger changes no result.
-                values = values.map({"M": 1.0, "F": 2.0})
-            try:
-                numbers = np.asarray(pd.to_numeric(values), dtype=float)
-            except (ValueError, TypeError):
-                raise TraitError(
-                    f"{kind} {name} is not numeric; give numbers, and leave missing values empty"
-                ) from None
-            if np.isinf(numbers).any():
-                raise TraitError(f"{kind} {name} holds an infinite value; correct the sample table")
-            columns.append(numbers)
-        return np.column_stack(columns) if columns else np.empty((self.store.people, 0))
-
     def _covariates(self, asked: Any) -> NDArray:
         """Covariate columns, then the scores of the PCA if one is named."""
-        x = self._columns(asked.covariates, "covariate")
-        if asked.pca is not None:
-            scores = self.state.scores(asked.pca).values
-            if scores.shape[0] != self.store.people:
-                raise TraitError(f"PCA {asked.pca} was made on other people; run it again")
-            x = np.hstack([x, scores])
-        return x
+        x = self._table.columns(asked.covariates, "covariate")
+        if asked.pca is None:
+            return x
+        return np.hstack([x, self.state.scores(asked.pca, self.cohort_digest).values])
 
     def _trait_moments(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         asked = plan.asked()
-        x, y = self._covariates(asked), self._columns(asked.traits, "trait")
-        x, y = x[self.included], y[self.included]
-        complete = ~np.isnan(x).any(axis=1)
-        named = np.hstack([x[:, : len(asked.covariates)], y])[complete]
-        part = traits.summarize(x, y)
-        people = int(part.trait_people.min())
-        yield part, Facts(people=people, smallest_class=_smallest_class(named))
+        yield self._table.moments(
+            self._covariates(asked), self._table.columns(asked.traits, "trait")
+        )
 
-    def _design(self, asked: LinearParameters) -> tuple[linear.Design, Facts]:
-        """The model, and what the checks must know of its people."""
-        x, y = self._covariates(asked), self._columns(asked.traits, "trait")
-        if x.shape[1] != len(asked.covariate_mean) or y.shape[1] != len(asked.trait_mean):
-            raise BundleError("the plan has another number of origins than of columns")
-        x = (x - np.asarray(asked.covariate_mean)) / np.asarray(asked.covariate_scale)
-        y = (y - np.asarray(asked.trait_mean)) / np.asarray(asked.trait_scale)
-        y = np.where(self.included[:, None], y, np.nan)
-        model = linear.design(x, y, site_effects=asked.site_effects)
-        people = int(model.included.sum())
-        if self.policy is None:
-            return model, Facts(people)
-        named = np.hstack([x[:, : len(asked.covariates)], y])[model.included]
-        columns = np.hstack([x, y])[model.included]
-        return model, Facts(people, _smallest_class(named), _largest_leverage(columns))
+    def _model(self, plan: Plan) -> tuple[linear.Design, Facts]:
+        asked = plan.asked()
+        if plan.statistic == "linear_mean" and not asked.site_effects:
+            raise BundleError("linear_mean centres within sites; ask linear_raw instead")
+        if plan.statistic == "linear_raw" and asked.site_effects:
+            raise BundleError("linear_raw has one common mean; ask linear_mean instead")
+        x, y = self._covariates(asked), self._table.columns(asked.traits, "trait")
+        return self._table.model(x, y, asked, judged=self.policy is not None)
 
     def _linear_design(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
-        model, facts = self._design(plan.asked())
+        model, facts = self._model(plan)
         yield linear.summarize_design(model), facts
 
     def _linear_rows(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         rows = self._panel(plan, inputs)
-        model, facts = self._design(plan.asked())
+        model, facts = self._model(plan)
         summarize = {
             "linear_mean": linear.summarize_mean,
             "linear_raw": linear.summarize_raw,
@@ -413,46 +327,29 @@ class Site:
         rows = self._panel(plan, inputs)
         frequency, loadings = self._frequency(plan, inputs)
         scores = self._project_people(plan, inputs, rows)
-        constants = (scores, self._everybody(), self.people)
-        for part, found in self._stream(
-            plan, rows, _project_rows, *constants, by_row=(frequency,), width=loadings.shape[1]
+        facts = Facts(
+            people=self.people, columns=loadings.shape[1], minor_alleles=self._minor(rows)
+        )
+        for part in self._stream(
+            plan,
+            rows,
+            pca.summarize_projection,
+            scores,
+            self.people,
+            by_row=(frequency,),
+            width=loadings.shape[1],
         ):
-            yield part, Facts(people=self.people, minor_alleles=found.minor_alleles[:, 0])
+            yield part, facts
 
     def _scores(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         rows = self._panel(plan, inputs)
+        asked = plan.asked()
+        if asked.pca != pca.identify(**{name: inputs[name] for name in pca.IDENTITY}):
+            raise BundleError("the plan's PCA id is not that of its loadings")
         values = self._project_people(plan, inputs, rows) / np.sqrt(inputs["eigenvalues"])
         values[~self.included] = np.nan
         scores = pca.Scores(values)
-        self.state.keep(plan.asked().pca, scores)
-        facts = Facts(people=self.people, minor_alleles=self._counts(rows).minor_alleles[:, 0])
-        yield pca.summarize_scores(scores, self.included), facts
-
-
-def _smallest_class(columns: NDArray) -> int | None:
-    """Fewest people who differ from the most common value, over the columns that vary."""
-    fewest = []
-    for column in columns.T:
-        sizes = np.unique(column[~np.isnan(column)], return_counts=True)[1]
-        if sizes.size > 1:
-            fewest.append(int(sizes.sum() - sizes.max()))
-    return min(fewest, default=None)
-
-
-def _largest_leverage(columns: NDArray) -> float:
-    """The largest of any person on these columns and an intercept: 1 where they single one out."""
-    if not columns.size:
-        return 0.0
-    left, sizes, _ = np.linalg.svd(columns - columns.mean(axis=0), full_matrices=False)
-    left = left[:, sizes > 1e-9 * max(float(sizes.max()), 1.0)]
-    return float((1.0 / len(columns) + (left**2).sum(axis=1)).max())
-
-
-def _project_rows(
-    block: Any, frequency: NDArray, scores: NDArray, groups: NDArray, people: int
-) -> tuple[pca.ProjectionSums, counts.GenotypeCounts]:
-    """One block of H(Q), and the genotype counts by which its release is judged."""
-    projected = pca.ProjectionSums(
-        people=np.array(people), projected=pca.project_rows(block, frequency, scores)
-    )
-    return projected, counts.summarize(block, groups, 1)
+        part = pca.summarize_scores(scores, self.included)
+        yield part, Facts(people=self.people, minor_alleles=self._minor(rows))
+        # Reached only when the airlock has let the means out.
+        self.state.keep(asked.pca, self.cohort_digest, scores)

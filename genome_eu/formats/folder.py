@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import xarray as xr
 
+from genome_eu.atomic import AtomicFile
 from genome_eu.formats.gwas_ssf import GwasSsfWriter
 from genome_eu.formats.parquet import ParquetWriter
 from genome_eu.formats.plink import (
@@ -122,5 +123,6 @@ def write_pca(dataset: xr.Dataset, folder: Path) -> list[Path]:
         scores = dataset["sample_pca_projection"].values
         write_eigenvec(paths[2], ids, scores)
         # The six digits of .eigenvec are too few to adjust a GWAS exactly.
-        np.savez(paths[3], sample_id=ids, scores=scores)
+        with AtomicFile(paths[3], private=True) as file:
+            np.savez(file.handle, sample_id=ids, scores=scores)
     return paths

@@ -307,7 +307,8 @@ def write_eigenvec(
     if family_id is not None:
         columns.insert(0, strings(np.asarray(family_id)))
         names = ["#FID", "IID", *components]
-    write_whole(path, header(names) + bytes(tab_separated(columns, Path(path).name)))
+    content = header(names) + bytes(tab_separated(columns, Path(path).name))
+    write_whole(path, content, private=True)
 
 
 def write_eigenval(path: str | os.PathLike[str], eigenvalues: np.ndarray) -> None:

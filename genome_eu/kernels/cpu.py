@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genome_eu.kernels.block import BandedGram, PairCounts
 from genome_eu.compiled import compiled, popcount
+from genome_eu.kernels.block import BandedGram, PairCounts
 from genome_eu.kernels.packed import packed_width
 
 Array = np.ndarray

@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from genome_eu.errors import BadInput
 from genome_eu.compiled import compiled
+from genome_eu.errors import BadInput
 
 Array = np.ndarray
 

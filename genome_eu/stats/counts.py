@@ -60,11 +60,6 @@ class GenotypeCounts(Aggregate):
         return 2 * self.called
 
     @property
-    def minor_alleles(self) -> NDArray:
-        """Alleles on the smaller tail, int64 (rows, groups)."""
-        return np.minimum(self.allele_count, self.allele_number - self.allele_count)
-
-    @property
     def hom_ref(self) -> NDArray:
         """People homozygous for anything but this ALT, int64 (rows, groups)."""
         return self.called - self.het - self.hom_alt
@@ -103,6 +98,13 @@ def summarize(block: Block, groups: NDArray, n_groups: int) -> GenotypeCounts:
         alleles_shown=shown,
         genotypes_shown=shown,
     )
+
+
+def summarize_minor(block: Block, groups: NDArray) -> NDArray:
+    """Alleles on the smaller tail among the people with group 0, int64 (rows,)."""
+    tallies = block.counts(groups, 1)[:, 0]
+    alt = tallies[:, 1] + 2 * tallies[:, 2]
+    return np.minimum(alt, 2 * tallies[:, :3].sum(axis=1) - alt)
 
 
 @dataclass(frozen=True, eq=False)

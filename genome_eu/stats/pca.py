@@ -7,6 +7,7 @@ itself has one value per person and stays where they are.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,27 @@ def project_rows(block: Block, frequency: NDArray, scores: NDArray) -> NDArray:
     dosage, missing = block.matmul(scores)
     shift = 2.0 * frequency[:, None]
     return row_scale(frequency)[:, None] * (dosage + shift * (missing - scores.sum(axis=0)))
+
+
+def summarize_projection(
+    block: Block, frequency: NDArray, scores: NDArray, people: int
+) -> ProjectionSums:
+    """One block of H(Q) from ZᵀQ of all rows (`scores`, 0 for people left out)."""
+    projected = project_rows(block, frequency, scores)
+    return ProjectionSums(people=np.array(people), projected=projected)
+
+
+#: Inputs that name a PCA: the same everywhere, so that the same id means the same scores.
+IDENTITY = ("eigenvalues", "frequency", "loadings")
+
+
+def identify(*, eigenvalues: NDArray, frequency: NDArray, loadings: NDArray) -> str:
+    """The id of a PCA, 16 hexadecimal digits."""
+    found = hashlib.sha256()
+    for array in (eigenvalues, frequency, loadings):
+        found.update(str(array.shape).encode())
+        found.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return found.hexdigest()[:16]
 
 
 def summarize_scores(scores: Scores, included: NDArray) -> ScoreMoments:

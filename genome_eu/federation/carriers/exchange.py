@@ -132,10 +132,10 @@ class ExchangeInbox:
 
         A plan that cannot be read is passed over and tried again later: it may still be arriving.
         """
-        for study in sorted(self.folder.iterdir()):
+        for study in _entries(self.folder):
             if not _NAME.fullmatch(study.name) or not study.is_dir():
                 continue
-            for place in sorted(study.iterdir()):
+            for place in _entries(study):
                 path = place / "plan.tar"
                 if not _ROUND.fullmatch(place.name) or not path.exists():
                     continue
@@ -159,6 +159,14 @@ class ExchangeInbox:
         """Put a finished bundle where the coordinator looks; it appears at once."""
         place = _round_folder(self.folder, plan.study, plan.round)
         copy_whole(bundle, place / f"{self.site}.tar")
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing while it is out of reach or already gone."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _round_folder(folder: Path, study: str, number: int) -> Path:

@@ -62,6 +62,7 @@ class Memory:
                 sum(sizes),
                 len(sizes),
                 release.policy,
+                release.floors,
                 site.cohort_digest,
                 [EvidenceRecord(**vars(item)) for item in release.evidence],
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +14,11 @@ from genome_eu.federation.plan import (
     GenotypeCountsParameters,
     ProjectionParameters,
     ScoresParameters,
-    npy_bytes,
 )
 from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.stats import variants
 from genome_eu.stats.counts import GenotypeCounts
-from genome_eu.stats.pca import BlockKrylov, ProjectionSums, ScoreMoments
+from genome_eu.stats.pca import IDENTITY, BlockKrylov, ProjectionSums, ScoreMoments, identify
 
 # Residuals ‖Hu − λu‖/λ₁ at which the leading components have converged; the error of an
 # eigenvalue is of the order of the square of its residual.
@@ -54,7 +52,7 @@ def memory(rows: int, components: int) -> int:
 
 
 def _width(components: int) -> int:
-    return 2 * components + 10
+    return components + 10
 
 
 def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Rounds:
@@ -100,14 +98,9 @@ def pca(panel: Panel, components: int, *, tolerance: float = TOLERANCE) -> Round
             f"ask for fewer"
         )
 
-    fingerprint = hashlib.sha256(npy_bytes(found.loadings) + npy_bytes(inputs["frequency"]))
-    pca_id = fingerprint.hexdigest()[:16]
-    answer = yield Ask(
-        ScoreMoments,
-        ScoresParameters(pca=pca_id),
-        dict(inputs, loadings=found.loadings, eigenvalues=found.eigenvalues),
-        len(rows),
-    )
+    inputs |= {"loadings": found.loadings, "eigenvalues": found.eigenvalues}
+    pca_id = identify(**{name: inputs[name] for name in IDENTITY})
+    answer = yield Ask(ScoreMoments, ScoresParameters(pca=pca_id), inputs, len(rows))
     moments = answer.by_site()
     loadings = np.zeros((panel.size, components))
     loadings[varies] = found.loadings

@@ -1,0 +1,83 @@
+"""Numbers of two programs, compared before any time of theirs is reported."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers: TypeAlias = dict[str, NDArray]
+
+
+class Disagreement(ValueError):
+    """Two programs did not find the same."""
+
+
+def same_counts(own: Numbers, other: Numbers) -> str:
+    """Genotype counts must be identical; p-values of the exact test equal in six digits."""
+    for name in ("n_hom_ref", "n_het", "n_hom_alt", "n_missing"):
+        if name in other and not np.array_equal(own[name], other[name]):
+            rows = int((own[name] != other[name]).sum())
+            raise Disagreement(f"{name} differs in {rows} of {own[name].size} rows")
+    worst = _relative("hwe_p", own["hwe_p"], other["hwe_p"], 1e-5)
+    return f"counts identical, HWE p within {worst:.0e}"
+
+
+def same_effects(own: Numbers, other: Numbers) -> str:
+    """Effects and whatever else both report, within 1e-5 of each other: PLINK prints six digits."""
+    worst = {
+        name: _relative(name, own[name], other[name], 1e-5)
+        for name in ("beta", "se", "t")
+        if name in other
+    }
+    # Digits of p become differences of its logarithm.
+    worst["log10 p"] = _relative("log10 p", own["neg_log10_p"], other["neg_log10_p"], 1e-5, 1.0)
+    return f"{', '.join(worst)} within {max(worst.values()):.0e}"
+
+
+def same_components(own: Numbers, other: Numbers) -> str:
+    """Eigenvalues within 1e-4, and scores of every component correlated to more than 0.999."""
+    worst = _relative("eigenvalues", own["eigenvalues"], other["eigenvalues"], 1e-4)
+    least = _correlations(own, other).min()
+    if least < 0.999:
+        raise Disagreement(f"scores of a component correlate only to {least:.4f}")
+    return f"eigenvalues within {worst:.0e}"
+
+
+def near_components(own: Numbers, other: Numbers) -> str:
+    """For methods that stop unconverged: the first three must agree, the rest is told."""
+    first = _relative("eigenvalues", own["eigenvalues"][:3], other["eigenvalues"][:3], 1e-3)
+    least = _correlations(own, other)[:3].min()
+    if least < 0.999:
+        raise Disagreement(f"scores of the first three components correlate only to {least:.4f}")
+    worst = _relative("eigenvalues", own["eigenvalues"], other["eigenvalues"], np.inf)
+    return f"eigenvalues 1 to 3 within {first:.0e}, all within {worst:.0e}"
+
+
+def same_arrays(own: Numbers, other: Numbers) -> str:
+    """Every array that the other has is the same."""
+    for name, values in other.items():
+        if not np.array_equal(own[name], values):
+            raise Disagreement(f"{name} differs")
+    return "genotypes identical"
+
+
+def _relative(
+    name: str, own: NDArray, other: NDArray, tolerance: float, smallest: float = 1e-9
+) -> float:
+    """The largest difference relative to the larger value; both lack the same entries."""
+    if own.shape != other.shape:
+        raise Disagreement(f"{name} has shape {own.shape} here and {other.shape} there")
+    if not np.array_equal(np.isnan(own), np.isnan(other)):
+        raise Disagreement(f"{name} is absent from different rows")
+    size = np.maximum(np.maximum(np.abs(own), np.abs(other)), smallest)
+    worst = float(np.nanmax(np.abs(own - other) / size, initial=0.0))
+    if worst > tolerance:
+        raise Disagreement(f"{name} differs by {worst:.1e} of its size (at most {tolerance:g})")
+    return worst
+
+
+def _correlations(own: Numbers, other: Numbers) -> NDArray:
+    pairs = zip(own["scores"].T, other["scores"].T, strict=True)
+    return np.array([abs(np.corrcoef(a, b)[0, 1]) for a, b in pairs])

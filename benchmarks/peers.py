@@ -1,0 +1,238 @@
+"""The peers' side: PLINK 2, sgkit and bio2zarr, each as its users would run it at its best.
+
+Run as a module (`python -m benchmarks.peers TASK STORE TABLE OUT`), it is sgkit's whole process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.agreement import Disagreement, Numbers
+from benchmarks.data import COMPONENTS, COVARIATES, TRAIT, Dataset
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# A Dask chunk for sgkit is of whole stored chunks, at most so many variants, and there is one for
+# every thread; both the stored chunk's 1,000 and a single chunk were slower.
+_STORED_CHUNK = 1_000
+_LARGEST_CHUNK = 10_000
+_POWER_ITERATIONS = 4
+
+# -- PLINK 2 -----------------------------------------------------------------------------------
+
+
+def plink(*arguments: str | Path, threads: int) -> list[str]:
+    return ["plink2", *map(str, arguments), "--threads", str(threads)]
+
+
+def plink_frequency_command(data: Dataset, out: Path, threads: int) -> list[str]:
+    asked = ("--freq", "--geno-counts", "--hardy")
+    return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
+
+
+def plink_gwas_command(data: Dataset, out: Path, threads: int) -> list[str]:
+    people = ("--pheno", data.trait, "--covar", data.covariates)
+    # omit-ref: the effect is always that of ALT, as everywhere else here.
+    model = ("--glm", "omit-ref", "hide-covar")
+    return plink("--pfile", data.prefix, *people, *model, "--out", out / "plink", threads=threads)
+
+
+def plink_pca_command(data: Dataset, out: Path, threads: int, *, how: str) -> list[str]:
+    asked = ("--pca", str(COMPONENTS), how)
+    return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
+
+
+def plink_import_command(data: Dataset, out: Path, threads: int) -> list[str]:
+    return plink("--bfile", data.prefix, "--make-pgen", "--out", out / "plink", threads=threads)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", na_values=["NA"], keep_default_na=False)
+
+
+def plink_frequencies(data: Dataset, out: Path) -> Numbers:
+    counts, hardy = _table(out / "plink.gcount"), _table(out / "plink.hardy")
+    columns = {
+        "n_hom_ref": "HOM_REF_CT",
+        "n_het": "HET_REF_ALT_CTS",
+        "n_hom_alt": "TWO_ALT_GENO_CTS",
+        "n_missing": "MISSING_CT",
+    }
+    found: Numbers = {name: counts[column].to_numpy() for name, column in columns.items()}
+    return found | {"hwe_p": hardy["P"].to_numpy()}
+
+
+def plink_gwas(data: Dataset, out: Path) -> Numbers:
+    table = _table(out / f"plink.{TRAIT}.glm.linear")
+    with np.errstate(divide="ignore"):
+        neg_log10_p = -np.log10(table["P"].to_numpy())
+    columns = {"beta": "BETA", "se": "SE", "t": "T_STAT"}
+    found: Numbers = {name: table[column].to_numpy() for name, column in columns.items()}
+    return found | {"neg_log10_p": neg_log10_p}
+
+
+def plink_pca(data: Dataset, out: Path) -> Numbers:
+    scores = _table(out / "plink.eigenvec").filter(like="PC").to_numpy()
+    return {"eigenvalues": np.loadtxt(out / "plink.eigenval"), "scores": scores}
+
+
+def plink_imported(data: Dataset, out: Path) -> Numbers:
+    """Nothing to compare: a .pgen is right if it turns back into the .bed that it came from."""
+    asked = ["--pfile", "plink", "--make-bed", "--out", "again"]
+    subprocess.run(["plink2", *asked], cwd=out, check=True, capture_output=True)
+    if (out / "again.bed").read_bytes() != data.prefix.with_suffix(".bed").read_bytes():
+        raise Disagreement("the .pgen does not turn back into the .bed that it came from")
+    return {}
+
+
+# -- bio2zarr ----------------------------------------------------------------------------------
+
+
+def bio2zarr_command(data: Dataset, out: Path, threads: int) -> list[str]:
+    made = str(out / "made.vcz")
+    # In one process, as this project calls it; its worker processes are for larger files.
+    asked = ["plink2zarr", "convert", "--force", "--no-progress", str(data.prefix), made]
+    return [sys.executable, "-m", "bio2zarr", *asked]
+
+
+def bio2zarr_call(data: Dataset, out: Path) -> None:
+    from bio2zarr import plink as converter
+
+    shutil.rmtree(out / "made.vcz", ignore_errors=True)
+    converter.convert(str(data.prefix), out / "made.vcz", worker_processes=0)
+
+
+def bio2zarr_imported(data: Dataset, out: Path) -> Numbers:
+    import zarr
+
+    genotypes: Any = zarr.open_group(str(out / "made.vcz"), mode="r")["call_genotype"]
+    whole = hashlib.sha256()
+    for start in range(0, genotypes.shape[0], 5000):
+        whole.update(np.ascontiguousarray(genotypes[start : start + 5000]).data)
+    return {"call_genotype": np.frombuffer(whole.digest(), np.uint8)}
+
+
+# -- sgkit -------------------------------------------------------------------------------------
+
+
+def sgkit_command(data: Dataset, out: Path, threads: int, *, task: str) -> list[str]:
+    given = map(str, (data.cohort, data.table, out))
+    return [sys.executable, "-m", "benchmarks.peers", task, *given]
+
+
+def sgkit_call(data: Dataset, out: Path, *, task: str) -> None:
+    _SGKIT[task](data.cohort, data.table)
+
+
+def sgkit_numbers(data: Dataset, out: Path) -> Numbers:
+    with np.load(out / "sgkit.npz", allow_pickle=False) as kept:
+        return dict(kept)
+
+
+def _sgkit_dataset(store: Path) -> xr.Dataset:
+    import dask
+    import sgkit
+
+    variants = sgkit.load_dataset(str(store)).sizes["variants"]
+    stored = -(-variants // (_STORED_CHUNK * dask.config.get("num_workers", 1)))
+    chunk = min(stored * _STORED_CHUNK, _LARGEST_CHUNK)
+    return sgkit.load_dataset(str(store), chunks={"variants": chunk, "samples": -1})
+
+
+def _mean_imputed(alleles: Any, kind: Any) -> Any:
+    """Copies of ALT, missing calls at the row's mean, chunk by chunk without Dask's overhead."""
+
+    def dosage(block: np.ndarray) -> np.ndarray:
+        missing = block[..., 0] < 0
+        copies = np.where(missing, 0, block.sum(axis=-1, dtype=np.int8)).astype(kind)
+        called = missing.shape[1] - missing.sum(axis=1)
+        mean = copies.sum(axis=1, dtype=np.float64) / np.maximum(called, 1)
+        rows, people = np.nonzero(missing)
+        copies[rows, people] = mean[rows]
+        return copies
+
+    return alleles.map_blocks(dosage, dtype=kind, drop_axis=2, chunks=alleles.chunks[:2])
+
+
+def sgkit_frequencies(store: Path, table: Path) -> Numbers:
+    import sgkit
+
+    found = _sgkit_dataset(store)[["variant_allele", "call_genotype", "call_genotype_mask"]]
+    found = sgkit.hardy_weinberg_test(sgkit.count_variant_genotypes(found))
+    found = found[["variant_genotype_count", "variant_hwe_p_value"]].compute()
+    hom_ref, het, hom_alt = found["variant_genotype_count"].values.T.astype(np.int64)
+    counts: Numbers = {"n_hom_ref": hom_ref, "n_het": het, "n_hom_alt": hom_alt}
+    return counts | {"hwe_p": found["variant_hwe_p_value"].values}
+
+
+def sgkit_gwas(store: Path, table: Path) -> Numbers:
+    import sgkit
+
+    people = pd.read_csv(table, sep="\t")
+    data = _sgkit_dataset(store)
+    dosage = _mean_imputed(data["call_genotype"].data, np.float64)
+    data = data[[]].assign(call_dosage=(("variants", "samples"), dosage))
+    for name in (TRAIT, *COVARIATES):
+        data[name] = ("samples", people[name].to_numpy(np.float64))
+    found = sgkit.gwas_linear_regression(
+        data, dosage="call_dosage", covariates=list(COVARIATES), traits=[TRAIT], merge=False
+    ).compute()
+    with np.errstate(divide="ignore"):
+        neg_log10_p = -np.log10(found["variant_linreg_p_value"].values[:, 0])
+    return {
+        "beta": found["variant_linreg_beta"].values[:, 0],
+        "t": found["variant_linreg_t_value"].values[:, 0],
+        "neg_log10_p": neg_log10_p,
+    }
+
+
+def sgkit_pca(store: Path, table: Path, *, algorithm: str) -> Numbers:
+    import sgkit
+
+    data = _sgkit_dataset(store)
+    # In memory and in single precision, or every step would read and impute again.
+    dosage = _mean_imputed(data["call_genotype"].data, np.float32).persist()
+    given = data[[]].assign(call_alternate_allele_count=(("variants", "samples"), dosage))
+    found = sgkit.pca(
+        given,
+        n_components=COMPONENTS,
+        ploidy=2,
+        algorithm=algorithm,
+        n_iter=_POWER_ITERATIONS,
+        check_missing=False,
+        merge=False,
+    )
+    found = found[["sample_pca_projection", "sample_pca_explained_variance"]].compute()
+    projection = found["sample_pca_projection"].values.astype(np.float64)
+    variants, people = dosage.shape
+    # sgkit divides by √(p(1−p)), not √(2p(1−p)), and its variance is per person, not per variant.
+    eigenvalues = found["sample_pca_explained_variance"].values * people / (2 * variants)
+    return {"eigenvalues": eigenvalues.astype(np.float64), "scores": projection}
+
+
+_SGKIT: dict[str, Callable[[Path, Path], Numbers]] = {
+    "frequencies": sgkit_frequencies,
+    "gwas": sgkit_gwas,
+    "pca-tsqr": partial(sgkit_pca, algorithm="tsqr"),
+    "pca-randomized": partial(sgkit_pca, algorithm="randomized"),
+}
+
+
+def _main() -> None:
+    task, store, table, out = sys.argv[1:]
+    np.savez(Path(out) / "sgkit.npz", **_SGKIT[task](Path(store), Path(table)))
+
+
+if __name__ == "__main__":
+    _main()

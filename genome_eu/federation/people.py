@@ -1,0 +1,168 @@
+"""A site's people as a plan asks about them: groups, traits, covariates, a model.
+
+What the disclosure checks must know is counted here too, from the columns as the site holds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genome_eu.disclosure import Facts
+from genome_eu.errors import BundleError, TraitError
+from genome_eu.federation.plan import LinearParameters
+from genome_eu.stats import exposure, linear, traits
+
+_LABEL = re.compile(r"[A-Za-z0-9.-]{1,32}")
+_LONGEST_LABEL = 64
+# An origin further from the data than this many spreads, or a scale as far from the spread, would
+# round people's values to a few steps: a way of cutting out single people.
+_FARTHEST = 1e6
+
+
+class People:
+    """The people of a site who take part, and their columns of the sample table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The sample table, one line a person of the store, in its order.
+    included : bool array, shape (people,)
+        Who takes part.
+    """
+
+    def __init__(self, table: pd.DataFrame, included: NDArray) -> None:
+        self.table = table
+        self.included = included
+
+    def groups(self, by: Sequence[str]) -> NDArray:
+        """The group of each person as text; "" for people in none.
+
+        Raises
+        ------
+        TraitError
+            A column does not exist, or its values cannot name groups.
+        """
+        label = np.full(len(self.table), "", dtype=object)
+        for number, column in enumerate(by):
+            if column not in self.table:
+                raise TraitError(f"{column} is not a column of the sample table")
+            text = _as_labels(self.table[column], column)
+            known = (text != "") & (text != "unknown") & ((label != "") | (number == 0))
+            label = np.where(known, label + ("_" if number else "") + text, "")
+        if max((len(name) for name in label), default=0) > _LONGEST_LABEL:
+            raise TraitError(
+                f"groups by {', '.join(by)} have names of more than {_LONGEST_LABEL} characters; "
+                f"group by fewer columns"
+            )
+        return np.where(self.included, label, "")
+
+    def columns(self, names: Sequence[str], kind: str) -> NDArray:
+        """Columns of the sample table as float64 (people, columns); NaN where missing.
+
+        Raises
+        ------
+        TraitError
+            A column does not exist, is not numeric, or holds an infinite value.
+        """
+        columns = []
+        for name in names:
+            if name not in self.table:
+                raise TraitError(f"{kind} {name} is not a column of the sample table")
+            values = self.table[name]
+            if name == "sex":
+                # PLINK's coding; which of the two is larger changes no result.
+                values = values.map({"M": 1.0, "F": 2.0})
+            try:
+                numbers = np.asarray(pd.to_numeric(values), dtype=float)
+            except (ValueError, TypeError):
+                raise TraitError(
+                    f"{kind} {name} is not numeric; give numbers, and leave missing values empty"
+                ) from None
+            if np.isinf(numbers).any():
+                raise TraitError(f"{kind} {name} holds an infinite value; correct the sample table")
+            columns.append(numbers)
+        return np.column_stack(columns) if columns else np.empty((len(self.table), 0))
+
+    def moments(self, x: NDArray, y: NDArray) -> tuple[traits.TraitMoments, Facts]:
+        """Moments of covariates `x` and traits `y`, and what the checks must know of them."""
+        x, y = x[self.included], y[self.included]
+        complete = ~np.isnan(x).any(axis=1)
+        part = traits.summarize(x, y)
+        smallest = exposure.smallest_class(np.hstack([x, y])[complete])
+        return part, Facts(people=int(part.trait_people.min()), smallest_class=smallest)
+
+    def model(
+        self, x: NDArray, y: NDArray, asked: LinearParameters, *, judged: bool
+    ) -> tuple[linear.Design, Facts]:
+        """A linear model on the agreed origins, and what the checks must know of its people.
+
+        Parameters
+        ----------
+        x, y : float64 arrays, (people, covariates) and (people, traits)
+            As the site holds them; NaN where missing.
+        asked : LinearParameters
+            With the origins and scales of every column.
+        judged : bool
+            Whether an airlock will ask for the facts; they cost a decomposition.
+
+        Raises
+        ------
+        BundleError
+            The plan's origins do not fit its columns, or are far from the data.
+        """
+        if x.shape[1] != len(asked.covariate_mean) or y.shape[1] != len(asked.trait_mean):
+            raise BundleError("the plan has another number of origins than of columns")
+        y = np.where(self.included[:, None], y, np.nan)
+        taking_part = ~np.isnan(np.hstack([x, y])).any(axis=1)
+        raw = np.hstack([x, y])[taking_part]
+        mean = np.asarray([*asked.covariate_mean, *asked.trait_mean])
+        scale = np.asarray([*asked.covariate_scale, *asked.trait_scale])
+        if raw.size:
+            _require_near(raw, mean, scale)
+        x = (x - mean[: x.shape[1]]) / scale[: x.shape[1]]
+        y = (y - mean[x.shape[1] :]) / scale[x.shape[1] :]
+        model = linear.design(x, y, site_effects=asked.site_effects)
+        people = int(model.included.sum())
+        if not judged or not people:
+            return model, Facts(people=people)
+        return model, Facts(
+            people=people,
+            smallest_class=exposure.smallest_class(raw),
+            leverage=exposure.largest_leverage(raw),
+        )
+
+
+def _require_near(raw: NDArray, mean: NDArray, scale: NDArray) -> None:
+    spread = raw.std(axis=0)
+    varies = spread > 0
+    ratio = scale[varies] / spread[varies]
+    near = np.abs(raw.mean(axis=0) - mean)[varies] <= _FARTHEST * spread[varies]
+    if (
+        np.any(scale <= 0)
+        or not near.all()
+        or np.any((ratio > _FARTHEST) | (ratio < 1 / _FARTHEST))
+    ):
+        raise BundleError("the plan's origins are far from the values of its columns")
+
+
+def _as_labels(values: pd.Series[Any], column: str) -> NDArray:
+    """Values as text, the same at every site however its table was read; "" where missing."""
+    if pd.api.types.is_numeric_dtype(values):
+        numbers = values.to_numpy(dtype=float, na_value=np.nan)
+        whole = np.isnan(numbers) | (numbers == np.floor(numbers))
+        if not whole.all():
+            raise TraitError(f"column {column} has fractions; group by a column of categories")
+        return np.array(["" if np.isnan(v) else str(int(v)) for v in numbers], dtype=object)
+    text = values.astype(object).where(values.notna(), "").astype(str).to_numpy(dtype=object)
+    if any(value and not _LABEL.fullmatch(value) for value in np.unique(text.astype(str))):
+        raise TraitError(
+            f"column {column} has values that cannot name a group (letters, digits, '.' and '-', "
+            f"at most 32)"
+        )
+    return text
