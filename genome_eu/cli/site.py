@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import threading
 from importlib import resources
@@ -23,6 +24,9 @@ def init(
     name: Annotated[str, typer.Option(help="The site's name in the federation, for example FI.")],
     cohort: Annotated[Path, typer.Option(help="The cohort that it serves, *.vcz.")],
     exchange: Annotated[Path, typer.Option(help="The folder shared with the coordinator.")],
+    state: Annotated[
+        Path, typer.Option(help="Where scores of people are kept between rounds; private.")
+    ] = Path("state"),
     policy: Annotated[str, typer.Option(help="Policy to begin with: default or open-data.")] = (
         "default"
     ),
@@ -31,6 +35,11 @@ def init(
     from genome_eu.atomic import write_whole
     from genome_eu.disclosure.policy import SHIPPED
 
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
+        raise BadInput(f"--name {name} may hold only letters, digits, '.', '_' and '-'")
+    for option, path in (("--cohort", cohort), ("--exchange", exchange)):
+        if not path.exists():
+            raise BadInput(f"{option} {path} does not exist; make it first")
     if policy not in SHIPPED:
         raise BadInput(f"policy {policy} is not shipped; choose one of {', '.join(SHIPPED)}")
     settings = folder / "site.toml"
@@ -43,7 +52,7 @@ def init(
         "cohort": str(cohort.resolve()),
         "exchange": str(exchange.resolve()),
         "policy": "policy.toml",
-        "state": "state",
+        "state": str(state),
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
     write_whole(folder / "policy.toml", rules.read_bytes())

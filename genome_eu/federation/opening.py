@@ -12,6 +12,7 @@ from genome_eu.federation.carriers.memory import Memory
 from genome_eu.federation.coordinator import Carrier, Federation, read_roster
 from genome_eu.federation.single import Cohort
 from genome_eu.federation.site import Site
+from genome_eu.federation.state import SiteState
 
 
 def open_federation(path: str | Path, *, studies: str | Path | None = None) -> Federation:
@@ -52,7 +53,12 @@ def open_federation(path: str | Path, *, studies: str | Path | None = None) -> F
     sites = {}
     for member in roster.site:
         rules = load_policy(member.policy if member.policy in SHIPPED else base / member.policy)
-        sites[member.name] = Site.open(member.name, base / str(member.cohort), rules)
+        sites[member.name] = Site.open(
+            member.name,
+            base / str(member.cohort),
+            rules,
+            state=SiteState(base / "state" / member.name),
+        )
     return Federation(roster.name, Memory(sites), names, studies=given, keep=given is not None)
 
 

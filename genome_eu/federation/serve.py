@@ -24,6 +24,8 @@ log = logging.getLogger("genome_eu.site")
 
 _POLL_S = 0.1
 _POLL_LIMIT_S = 2.0
+# A plan that ended the daemon this often (memory, a crash below Python) is refused unanswered.
+_MOST_ATTEMPTS = 2
 
 
 class SiteSettings(BaseModel):
@@ -90,6 +92,8 @@ def answer_one(site: Site, inbox: ExchangeInbox, request: Bundle) -> bool:
         arrays = Path(folder) / "arrays"
         arrays.mkdir()
         try:
+            if site.state.begin(plan.hash) >= _MOST_ATTEMPTS:
+                raise RuntimeError(f"begun {_MOST_ATTEMPTS} times and never finished")
             released = site.release(plan, request.inputs(), FileArrays(arrays))
             write_answer(bundle, released, site.cohort_digest)
         except Refused as error:
@@ -114,6 +118,7 @@ def answer_one(site: Site, inbox: ExchangeInbox, request: Bundle) -> bool:
             # Its study may be gone, or the folder out of reach; other plans are still to be served.
             log.error("plan %s: the answer cannot be delivered: %s", plan.hash[:12], error)
             return False
+    site.state.finished(plan.hash)
     took = time.monotonic() - begun
     log.info(
         "study %s round %d: %s answered, %d bytes, %.1f s",
@@ -146,9 +151,13 @@ def serve(
     while not stop.is_set():
         worked = False
         for request in inbox.plans():
-            if answer_one(site, inbox, request):
-                answered += 1
-                worked = True
+            try:
+                if answer_one(site, inbox, request):
+                    answered += 1
+                    worked = True
+            except OSError as error:
+                # A full disk, or a folder out of reach: wait, and try again.
+                log.error("%s: %s", error.filename or "disk", error.strerror)
             if stop.is_set():
                 break
         now = time.monotonic()

@@ -120,6 +120,7 @@ class Cohort(Questions):
             self._site.name,
             self._site.store,
             people=people,
+            state=self._site.state,
             backend=self._site.backend,
             block_size=self._site.block_size,
         )
@@ -160,7 +161,7 @@ class Cohort(Questions):
             "sample_id": ("samples", self._site.store.sample_id[chosen].astype(object)),
             "sample_pca_projection": (
                 ("samples", "components"),
-                self._site.state.scores(pca_id, self._site.cohort_digest).values[chosen],
+                self._site.state.scores(pca_id, self._site.store.genotype_digest).values[chosen],
             ),
         }
 
@@ -178,7 +179,7 @@ class Cohort(Questions):
                 f"PCA {pca_id} lacks people of {self.path}; run the PCA on this cohort again"
             )
         kept = np.where((place >= 0)[:, None], values[place], np.nan)
-        self._site.state.keep(pca_id, self._site.cohort_digest, Scores(kept))
+        self._site.state.keep(pca_id, self._site.store.genotype_digest, Scores(kept))
 
 
 class _InOrder:

@@ -266,7 +266,7 @@ class Site:
         x = self._table.columns(asked.covariates, "covariate")
         if asked.pca is None:
             return x
-        return np.hstack([x, self.state.scores(asked.pca, self.cohort_digest).values])
+        return np.hstack([x, self.state.scores(asked.pca, self.store.genotype_digest).values])
 
     def _trait_moments(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         asked = plan.asked()
@@ -350,6 +350,9 @@ class Site:
         values[~self.included] = np.nan
         scores = pca.Scores(values)
         part = pca.summarize_scores(scores, self.included)
+        if self.policy is None:
+            self.state.keep(asked.pca, self.store.genotype_digest, scores)
         yield part, Facts(people=self.people, minor_alleles=self._minor(rows))
-        # Reached only when the airlock has let the means out.
-        self.state.keep(asked.pca, self.cohort_digest, scores)
+        if self.policy is not None:
+            # Reached only when the airlock has let the means out.
+            self.state.keep(asked.pca, self.store.genotype_digest, scores)

@@ -18,10 +18,11 @@ _PCA_ID = re.compile(r"[0-9a-f]{16}")
 
 @dataclass
 class SiteState:
-    """The scores of a site's people, by the id of the PCA and the cohort that they belong to."""
+    """Scores of people by PCA and cohort, and the plans that were begun and not finished."""
 
     folder: Path | None = None
     _scores: dict[tuple[str, str], Scores] = field(default_factory=dict)
+    _attempts: dict[str, int] = field(default_factory=dict)
 
     def keep(self, pca_id: str, cohort: str, scores: Scores) -> None:
         """Keep scores; on disk they are readable by their owner only."""
@@ -51,6 +52,30 @@ class SiteState:
                 )
             self._scores[key] = Scores(np.load(path, allow_pickle=False))
         return self._scores[key]
+
+    def begin(self, plan: str) -> int:
+        """Note that work on a plan begins; how often it was begun before and never finished."""
+        path = self._attempt(plan)
+        before = self._attempts.get(plan, 0)
+        if path is not None and path.exists():
+            before = max(before, path.stat().st_size)
+        self._attempts[plan] = before + 1
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # One byte an attempt: nothing to parse, and it survives a crash.
+            with path.open("ab") as file:
+                file.write(b".")
+        return before
+
+    def finished(self, plan: str) -> None:
+        """Note that the answer to a plan was delivered."""
+        self._attempts.pop(plan, None)
+        path = self._attempt(plan)
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+    def _attempt(self, plan: str) -> Path | None:
+        return self.folder / "attempts" / plan if self.folder is not None else None
 
     def _path(self, pca_id: str, cohort: str) -> Path:
         if not _PCA_ID.fullmatch(pca_id):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from genome_eu.stats.aggregate import Aggregate, Private, count, same, total
 from genome_eu.stats.block import Block
@@ -155,14 +156,10 @@ class BlockKrylov:
         grown[known:, :known] = coefficients[:known].T
         self._projected = grown
 
-        directions, triangle = np.linalg.qr(image - basis @ coefficients)
-        left, sizes, _ = np.linalg.svd(triangle)
-        # Directions that rounding made are not new; nor can there be more than rows.
-        reached = int((sizes > 1e-12 * np.linalg.norm(image)).sum()) if sizes.size else 0
-        reached = max(min(reached, basis.shape[0] - size), 0)
-        block = directions @ left[:, :reached]
+        floor = 1e-12 * float(np.linalg.norm(image))
+        block = _orthonormal(image - basis @ coefficients, floor, basis.shape[0] - size)
         # Subtracting twice is enough (Kahan): rounding of large components is gone.
-        self._block = np.linalg.qr(block - basis @ (basis.T @ block))[0]
+        self._block = _orthonormal(block - basis @ (basis.T @ block), 0.0, block.shape[1])
 
     def ritz(self, k: int) -> Components:
         """The best k eigenpairs in the space so far, largest first, with their residuals."""
@@ -175,6 +172,30 @@ class BlockKrylov:
         largest = max(float(values[0]), np.finfo(float).tiny) if values.size else 1.0
         sign = np.sign(loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])])
         return Components(loadings * np.where(sign == 0, 1.0, sign), values, error / largest)
+
+
+def _orthonormal(columns: NDArray, floor: float, most: int) -> NDArray:
+    """An orthonormal basis of the columns' span, without directions shorter than `floor`.
+
+    Cholesky of the Gram matrix, twice, where the columns are far from dependent (many times
+    faster than Householder for few long columns); else Householder and a small SVD.
+
+    References
+    ----------
+    Yamamoto et al. (2015), ETNA 44:306–326.
+    """
+    most = max(most, 0)
+    gram = columns.T @ columns
+    squares = np.linalg.eigvalsh(gram) if gram.size else np.empty(0)
+    well = squares.size and squares[0] > max(1e-10 * squares[-1], floor**2)
+    if well and columns.shape[1] <= most:
+        for _ in range(2):
+            lower = np.linalg.cholesky(columns.T @ columns)
+            columns = solve_triangular(lower, columns.T, lower=True, check_finite=False).T
+        return columns
+    directions, triangle = np.linalg.qr(columns)
+    left, sizes, _ = np.linalg.svd(triangle)
+    return directions @ left[:, : min(int((sizes > floor).sum()), most)]
 
 
 def _with_room(columns: NDArray, used: int, size: int) -> NDArray:

@@ -44,7 +44,10 @@ def t_neg_log10_p(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
         # x and y = 1−x are each computed without cancellation.
         x, y = 1.0 / (1.0 + ratio), 1.0 / (1.0 + 1.0 / ratio)
         # The complement keeps its digits where p is near 1.
-        p = np.where(x < 0.5, special.betainc(a, b, x), special.betaincc(b, a, y))
+        low = x < 0.5
+        p = np.empty(x.shape)
+        p[low] = special.betainc(a[low], b, x[low])
+        p[~low] = special.betaincc(b, a[~low], y[~low])
         out = np.asarray(-np.log(p) / _LN10)
     tiny = valid & (p < _SMALL)
     if np.any(tiny):

@@ -8,7 +8,9 @@ Both sides only ever reach out to the folder; every message is a file that a per
 
 from __future__ import annotations
 
+import logging
 import re
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,8 @@ from genome_eu.federation.answer import SiteAnswer, from_bundle
 from genome_eu.federation.bundle import Bundle, write_plan
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.study import Study
+
+log = logging.getLogger("genome_eu.site")
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ROUND = re.compile(r"\d{4,5}")
@@ -63,7 +67,7 @@ class Exchange:
         """
         place = _round_folder(self.folder, plan.study, plan.round)
         place.mkdir(parents=True, exist_ok=True)
-        if not (place / "plan.tar").exists():
+        if not _holds(place / "plan.tar", plan):
             write_plan(place / "plan.tar", plan, inputs)
         for site in missing:
             self._forget_unusable(place / f"{site}.tar", plan, site)
@@ -126,6 +130,7 @@ class ExchangeInbox:
         self.folder = folder
         self.site = site
         self._seen: set[Path] = set()
+        self._unreadable: dict[Path, float] = {}
 
     def plans(self) -> Iterator[Bundle]:
         """Plans for this site that have no answer yet, oldest round first.
@@ -133,17 +138,14 @@ class ExchangeInbox:
         A plan that cannot be read is passed over and tried again later: it may still be arriving.
         """
         for study in _entries(self.folder):
-            if not _NAME.fullmatch(study.name) or not study.is_dir():
+            if not _NAME.fullmatch(study.name) or study.is_symlink() or not study.is_dir():
                 continue
             for place in _entries(study):
                 path = place / "plan.tar"
-                if not _ROUND.fullmatch(place.name) or not path.exists():
+                if path in self._seen or not _ROUND.fullmatch(place.name):
                     continue
-                if (place / f"{self.site}.tar").exists() or path in self._seen:
-                    continue
-                try:
-                    bundle = Bundle(path)
-                except BundleError:
+                bundle = self._open(place, path)
+                if bundle is None:
                     continue
                 plan = bundle.manifest.content
                 if (
@@ -155,10 +157,39 @@ class ExchangeInbox:
                     continue
                 yield bundle
 
+    def _open(self, place: Path, path: Path) -> Bundle | None:
+        """The plan of a round, if it is there, is a plain file, and waits for this site."""
+        try:
+            # A link could lead the answer out of the exchange; a pipe would never end.
+            if place.is_symlink() or not stat.S_ISREG(path.lstat().st_mode):
+                return None
+            if (place / f"{self.site}.tar").exists():
+                return None
+            changed = path.lstat().st_mtime
+            if self._unreadable.get(path) == changed:
+                return None
+            return Bundle(path)
+        except OSError:
+            return None
+        except BundleError as error:
+            log.warning("%s is passed over: %s", path.relative_to(self.folder), error)
+            self._unreadable[path] = changed
+            return None
+
     def deliver(self, plan: Plan, bundle: Path) -> None:
         """Put a finished bundle where the coordinator looks; it appears at once."""
         place = _round_folder(self.folder, plan.study, plan.round)
         copy_whole(bundle, place / f"{self.site}.tar")
+
+
+def _holds(path: Path, plan: Plan) -> bool:
+    """Whether this plan lies there whole; a damaged one is written again."""
+    try:
+        bundle = Bundle(path)
+        bundle.verify()
+    except BundleError:
+        return False
+    return bundle.manifest.plan == plan.hash
 
 
 def _entries(folder: Path) -> list[Path]:
