@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from genome_eu.errors import NoAnswer, UsageError
@@ -33,6 +35,7 @@ def connected(address: str | None, *, timeout_s: float = 20.0) -> Iterator[None]
     from distributed import Client
 
     try:
+        _greet(address, timeout_s)
         client = Client(address, timeout=timeout_s, set_as_default=True)
     except (OSError, TimeoutError):
         raise NoAnswer(
@@ -47,3 +50,21 @@ def connected(address: str | None, *, timeout_s: float = 20.0) -> Iterator[None]
         ) from None
     with client:
         yield
+
+
+def _greet(address: str, timeout_s: float) -> None:
+    """Shake hands once. A client waits for ever at a port that takes connections and is silent."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    async def greet() -> None:
+        options = Security().get_connection_args("client")
+        comm = await connect(address, timeout=timeout_s, **options)
+        await comm.close()
+
+    async def greet_in_time() -> None:
+        await asyncio.wait_for(greet(), timeout_s)
+
+    # A notebook's thread already runs an event loop.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, greet_in_time()).result()
