@@ -62,7 +62,9 @@ def panel_rows(made: dict[str, Made], policy: Policy) -> NDArray:
     return np.flatnonzero(~np.any([fails(counted(m.dosage), policy)[0] for m in made.values()], 0))
 
 
-@pytest.mark.parametrize("floors", [{}, {"allele_floor": 14, "genotype_floor": 4}, {"min_people": 19}])
+@pytest.mark.parametrize(
+    "floors", [{}, {"allele_floor": 14, "genotype_floor": 4}, {"min_people": 19}]
+)
 def test_frequencies_are_the_whole_sum_or_nothing(made, tmp_path, floors):
     source = policy_file(tmp_path, **floors) if floors else "default"
     policy = load_policy(source)

@@ -186,4 +186,6 @@ def npy(array: Any, header: str | None = None) -> bytes:
         return buffer.getvalue()
     text = header.encode("latin1")
     text += b" " * (-(len(text) + 11) % 64) + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + np.asarray(array).tobytes()
+    return (
+        b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + np.asarray(array).tobytes()
+    )

@@ -76,7 +76,9 @@ def sample_table(name: str, dosage: NDArray) -> pd.DataFrame:
             "age": age,
             "age_in_months": 12 * age,
             "ldl": ldl,
-            "crp": np.where(np.arange(people) < people - 6, np.round(rng.uniform(0.5, 5.0, people), 3), np.nan),
+            "crp": np.where(
+                np.arange(people) < people - 6, np.round(rng.uniform(0.5, 5.0, people), 3), np.nan
+            ),
             "case": (np.arange(people) % 4 == 0).astype(float),
             "constant": 1.0,
             "words": [f"w{person}" for person in range(people)],

@@ -85,7 +85,11 @@ def test_every_aggregate_comes_back_bit_by_bit(tmp_path, statistic):
     made = released([(part, facts) for part in parts], plan, policy="open-data")
     write_answer(path, made, COHORT)
     answer = from_bundle(Bundle(path), plan, "ES")
-    assert (answer.policy, answer.cohort, answer.bytes) == ("open-data", COHORT, path.stat().st_size)
+    assert (answer.policy, answer.cohort, answer.bytes) == (
+        "open-data",
+        COHORT,
+        path.stat().st_size,
+    )
     assert [vars(item) for item in made.evidence] == [one.model_dump() for one in answer.evidence]
     for number, part in enumerate(parts):
         back = answer.shard(number)
@@ -342,7 +346,9 @@ class Opened:
         npy(np.arange(3), "{'descr': '<i8', 'fortran_order': False, 'shape': (10**12,)}"),
         npy(np.arange(3), "{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000,)}"),
         npy([], "{'descr': '<i8', 'fortran_order': False, 'shape': (0, 99999999999999999999)}"),
-        npy([], "{'descr': '<i8', 'fortran_order': False, 'shape': (0, " + "4000000000, " * 7 + ")}"),
+        npy(
+            [], "{'descr': '<i8', 'fortran_order': False, 'shape': (0, " + "4000000000, " * 7 + ")}"
+        ),
         npy(np.arange(3), "{'descr': '<i8', 'fortran_order': False, 'shape': (-3,)}"),
         npy(np.arange(3), "{'descr': '<i8', 'fortran_order': False, 'shape': (3.0,)}"),
         npy(np.arange(3), "{'descr': '<i8', 'fortran_order': False, 'shape': 3}"),
@@ -502,9 +508,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, Any]]:
     ),
 )
 @settings(max_examples=1500, deadline=None)
-def test_bytes_replaced_anywhere_give_a_refusal_or_the_same(
-    sound, tmp_path_factory, which, cuts
-):
+def test_bytes_replaced_anywhere_give_a_refusal_or_the_same(sound, tmp_path_factory, which, cuts):
     content, meaning = sound[which]
     damaged = content
     for place, length, new, mend in cuts:
@@ -516,7 +520,8 @@ def test_bytes_replaced_anywhere_give_a_refusal_or_the_same(
     content=st.one_of(
         st.binary(max_size=300),
         st.builds(
-            lambda text: npy(np.arange(3), text), st.text(st.characters(max_codepoint=255), max_size=80)
+            lambda text: npy(np.arange(3), text),
+            st.text(st.characters(max_codepoint=255), max_size=80),
         ),
         st.builds(
             lambda shape, descr: npy(
@@ -544,9 +549,12 @@ def test_an_array_in_any_shape_gives_numbers_or_a_refusal(tmp_path_factory, cont
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from([*manifest_for({}), "content", "evidence", "reason", "message"]), inner
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from([*manifest_for({}), "content", "evidence", "reason", "message"]),
+                inner,
+            )
         ),
         max_leaves=12,
     )

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 import genome_eu as ge
+from genome_eu.disclosure import Facts
 from genome_eu.errors import BadInput, BundleError, NoAnswer, Refused
 from genome_eu.federation.bundle import Bundle, write_answer, write_plan, write_refusal
 from genome_eu.federation.carriers.exchange import Exchange, ExchangeInbox
 from genome_eu.federation.coordinator import Federation
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.study import Study
+from genome_eu.stats.counts import GroupSizes
 from tests.federation.bundles import COHORT, group_sizes_plan, projection_plan, released
 from tests.federation.carrier_contract import SITES, CarrierContract
 from tests.federation.exchanges import roster, served, site_of
 from tests.federation.small_sites import Made
 from tests.federation.test_bundle import plausible
-from genome_eu.disclosure import Facts
-from genome_eu.stats.counts import GroupSizes
 
 
 class TestExchange(CarrierContract):

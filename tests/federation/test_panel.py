@@ -17,7 +17,9 @@ from tests.federation.small_sites import ROWS, Made, make, sample_table, variant
 
 
 def federation(*sites: Made):
-    return ge.federate({site.name: ge.open_cohort(site.store) for site in sites}, policy="open-data")
+    return ge.federate(
+        {site.name: ge.open_cohort(site.store) for site in sites}, policy="open-data"
+    )
 
 
 def test_sites_on_different_builds_are_not_mixed(made, tmp_path):
@@ -58,7 +60,9 @@ def test_swapped_alleles_are_another_row(made, tmp_path):
         swapped[row] = (c, name, position, ref, alt)
     fi = make(tmp_path, "FI", rows=swapped)
     found = federation(made["ES"], fi).frequencies()
-    assert found["variant_position"].values.tolist() == [10_000 + 50 * row for row in range(60, 120)]
+    assert found["variant_position"].values.tolist() == [
+        10_000 + 50 * row for row in range(60, 120)
+    ]
     left_out = json.loads(found.attrs["left_out"])["panel"]
     assert left_out["FI"]["rows not at every site"] == 60
 

@@ -168,7 +168,9 @@ def test_scores_whose_means_may_not_leave_are_not_kept(made, tmp_path):
     strict.policy = strict.policy.model_copy(update={"min_people": 50})
     one = {"frequency": np.array([0.5]), "loadings": np.ones((1, 1)), "eigenvalues": np.ones(1)}
     with pytest.raises(Refused, match="fewer than 50 people"):
-        ask(strict, Ask(ScoreMoments, ScoresParameters(pca=identify(**one)), panel(COMMON) | one, 1))
+        ask(
+            strict, Ask(ScoreMoments, ScoresParameters(pca=identify(**one)), panel(COMMON) | one, 1)
+        )
     assert not (tmp_path / "state").exists()
 
 
@@ -248,7 +250,9 @@ def test_not_even_the_moments_of_a_one_person_column_leave(fi, trait, covariates
 
 def test_parameters_are_counted_in_the_rows_too(fi):
     """37 people may have 12 parameters; scores of a PCA count as any covariate."""
-    fi.state.keep(PCA_ID, fi.store.genotype_digest, Scores(np.random.default_rng(3).standard_normal((37, 12))))
+    fi.state.keep(
+        PCA_ID, fi.store.genotype_digest, Scores(np.random.default_rng(3).standard_normal((37, 12)))
+    )
     with pytest.raises(Refused, match=r"13 parameters are more than 0\.33 per person"):
         ask(fi, Ask(MeanSums, model(pca=PCA_ID, k=12), panel(COMMON), 1))
 
@@ -282,7 +286,9 @@ def test_groups_of_the_askers_choice_leave_no_small_remainder(fi, made):
 # -- scores ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pca_id", ["unknown", "0" * 15, "0" * 17, "ABCDEF0123456789", "..", "x.npy"])
+@pytest.mark.parametrize(
+    "pca_id", ["unknown", "0" * 15, "0" * 17, "ABCDEF0123456789", "..", "x.npy"]
+)
 def test_what_is_not_the_id_of_a_pca_names_no_file(fi, tmp_path, pca_id):
     fi = Site.open("FI", fi.store.path, fi.policy, state=SiteState(tmp_path))
     with pytest.raises(TraitError, match="is not the id of a PCA"):

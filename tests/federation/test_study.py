@@ -159,9 +159,7 @@ def test_a_damaged_answer_is_discarded_and_asked_again(
     assert answered == [("FI", 2)]
     assert bundle.read_bytes() == whole
     assert '"discarded"' in (finished / "log.jsonl").read_text()
-    assert_same_numbers(
-        found, QUESTIONS["frequencies"](opened(roster_file, tmp_path / "another"))
-    )
+    assert_same_numbers(found, QUESTIONS["frequencies"](opened(roster_file, tmp_path / "another")))
 
 
 def test_a_lost_answer_is_asked_again(roster_file, tmp_path, answered, finished):
@@ -199,7 +197,11 @@ def test_a_round_that_asked_something_else_is_not_mixed_with_this_one(
 
 @pytest.mark.parametrize(
     ("found", "match"),
-    [(2, r"format 2 \(genome_eu 9\.9\), this version reads format 1"), (0, "format 0"), (None, "None")],
+    [
+        (2, r"format 2 \(genome_eu 9\.9\), this version reads format 1"),
+        (0, "format 0"),
+        (None, "None"),
+    ],
 )
 def test_a_study_of_another_version_is_not_guessed_at(
     roster_file, tmp_path, finished, answered, found, match
@@ -216,9 +218,7 @@ def test_a_study_of_another_version_is_not_guessed_at(
     "content",
     [b"", b"{", b"[]", b"null", b"\xff\xff", b'{"format": 1}', b'{"format": 1, "id": "../x"}'],
 )
-def test_a_damaged_head_is_said_to_be_damaged(
-    roster_file, tmp_path, finished, answered, content
-):
+def test_a_damaged_head_is_said_to_be_damaged(roster_file, tmp_path, finished, answered, content):
     (finished / "study.json").write_bytes(content)
     with pytest.raises(StudyError, match=r"study\.json is damaged; move the folder away"):
         QUESTIONS["frequencies"](opened(roster_file, tmp_path / "study"))
