@@ -145,8 +145,7 @@ def test_files_hold_their_members_and_no_byte_more(wire):
 
 def test_the_shape_of_every_array_follows_from_the_plan_alone(wire, stores):
     """Sites have different numbers of people and answer in the same shapes."""
-    people = [store.people for store in stores.values()]
-    assert len(set(people)) == len(people)
+    assert len({store.people for store in stores.values()}) > 2
     text = {"variant_list": {"text"}, "group_sizes": {"people", "labels"}}
     rounds = itertools.groupby(answers(wire), key=lambda pair: pair[1].path)
     checked = 0
@@ -202,28 +201,20 @@ def test_no_sample_id_in_any_spelling(wire, stores, encoding):
 
 
 def test_no_packed_genotype_row(wire, stores):
-    """Rows that cannot be anything else: at least 20 bytes, of which 8 are not zero."""
-    checked = 0
-    for store in stores.values():
-        packed = store.read(slice(None)).packed
-        assert packed.shape[1] >= 20
-        needles = packed[(packed != 0).sum(axis=1) >= 8]
-        # The last byte is padded with people who do not exist.
-        assert occurring(wire, np.unique(needles[:, :-1], axis=0)) == []
-        checked += len(needles)
-    assert checked > 20_000
+    """The first 88 people, packed: 22 bytes, of rows that cannot be anything else."""
+    packed = np.vstack([store.read(slice(None)).packed[:, :22] for store in stores.values()])
+    needles = packed[(packed != 0).sum(axis=1) >= 8]
+    assert len(needles) > 20_000
+    assert occurring(wire, np.unique(needles, axis=0)) == []
 
 
-@pytest.mark.parametrize("missing", [-1, 3, 255])
-def test_no_decoded_genotype_row(wire, stores, missing):
-    """One byte a person; a row with a 2 in it is not a row of flags."""
-    for store in stores.values():
-        dosage = store.read(slice(None)).dosages()
-        rows = dosage[(dosage > 0).sum(axis=1) >= 30]
-        rows = rows[(rows == 2).sum(axis=1) >= 10]
-        needles = np.where(rows < 0, missing, rows).astype(np.int16).astype(np.uint8)
-        assert len(needles) > 1000
-        assert occurring(wire, np.unique(needles, axis=0)) == []
+def test_no_decoded_genotype_row(wire, stores):
+    """The first 88 people, a byte each; a row with 2s in it is not a row of flags."""
+    rows = np.vstack([store.read(slice(None)).dosages()[:, :88] for store in stores.values()])
+    rows = rows[((rows > 0).sum(axis=1) >= 30) & ((rows == 2).sum(axis=1) >= 10)]
+    assert len(rows) > 5000
+    spelled = [np.where(rows < 0, missing, rows).astype(np.uint8) for missing in (3, 9, 255)]
+    assert occurring(wire, np.unique(np.vstack(spelled), axis=0)) == []
 
 
 def test_no_genotype_row_as_numbers(wire, stores):
@@ -254,21 +245,15 @@ def kept_scores(demo: Demo) -> dict[str, NDArray]:
     return found
 
 
-def test_no_score_of_any_person(wire, demo, stores):
+def test_no_score_and_no_trait_of_any_person(wire, demo, stores):
+    values = []
     for site, scores in kept_scores(demo).items():
         assert scores.shape[0] == stores[site].people
-        values = np.unique(np.concatenate([scores.ravel(), -scores.ravel()]))
-        needles = values.astype("<f8")[:, None].view(np.uint8)
-        assert len(needles) > 100
-        assert occurring(wire, needles) == []
-        single = values.astype("<f4")
-        assert len(np.unique(single)) == len(single)
-
-
-def test_no_trait_value_of_any_person(wire, stores):
-    for store in stores.values():
-        values = np.unique(store.samples[TRAIT].to_numpy(float))
-        assert occurring(wire, values.astype("<f8")[:, None].view(np.uint8)) == []
+        trait = stores[site].samples[TRAIT].to_numpy(float)
+        values += [scores.ravel(), -scores.ravel(), trait]
+    needles = np.unique(np.concatenate(values)).astype("<f8")[:, None].view(np.uint8)
+    assert len(needles) > 3000
+    assert occurring(wire, needles) == []
 
 
 def test_no_path_no_user_no_host(wire, demo):
