@@ -6,8 +6,9 @@ import contextlib
 import errno
 import inspect
 import os
+import secrets
 import shutil
-import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +29,8 @@ from genome_eu.errors import BadInput, GenomeEuError, SourceError, UsageError
 
 _ZARR_MARKERS = (".zgroup", ".zmetadata", "zarr.json")
 _TARGET_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+# After an import that was stopped: how long its writers may last, and when they count as gone.
+_WRITERS_END_S, _QUIET_S = 10.0, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,11 +234,28 @@ def _check_target(target: Path, overwrite: bool) -> None:
 @contextlib.contextmanager
 def _partial_folder(target: Path) -> Iterator[Path]:
     """A hidden folder beside the target, on the same disk, that does not outlive this."""
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    # Named before it is made: a signal may come as soon as it is there.
+    partial = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
     try:
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(mode=0o700)
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except BaseException:
+        _remove_for_good(partial)
+        raise
+
+
+def _remove_for_good(folder: Path) -> None:
+    """Remove a folder that Zarr 3's threads may go on writing to for a moment, and make again."""
+    end = time.monotonic() + _WRITERS_END_S
+    quiet_since = time.monotonic()
+    while (now := time.monotonic()) < end and now - quiet_since < _QUIET_S:
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            quiet_since = now
+        time.sleep(0.02)
 
 
 def _move_into_place(complete: Path, target: Path, partial: Path) -> None:
