@@ -55,9 +55,9 @@ class Size:
 SIZES = {
     size.name: size
     for size in (
-        Size("small", 1_000, 10_000),
-        Size("medium", 2_000, 50_000),
-        Size("large", 5_000, 100_000),
+        Size("small", 500, 5_000),
+        Size("medium", 1_000, 10_000),
+        Size("large", 2_000, 50_000),
     )
 }
 

@@ -213,7 +213,10 @@ def test_no_decoded_genotype_row(wire, stores):
     rows = np.vstack([store.read(slice(None)).dosages()[:, :88] for store in stores.values()])
     rows = rows[((rows > 0).sum(axis=1) >= 30) & ((rows == 2).sum(axis=1) >= 10)]
     assert len(rows) > 5000
-    spelled = [np.where(rows < 0, missing, rows).astype(np.uint8) for missing in (3, 9, 255)]
+    spelled = [
+        np.where(rows < 0, missing, rows.astype(np.int16)).astype(np.uint8)
+        for missing in (3, 9, 255)
+    ]
     assert occurring(wire, np.unique(np.vstack(spelled), axis=0)) == []
 
 
