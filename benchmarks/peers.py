@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 # every thread; both the stored chunk's 1,000 and a single chunk were slower.
 _STORED_CHUNK = 1_000
 _LARGEST_CHUNK = 10_000
-_POWER_ITERATIONS = 4
+# sgkit does not orthogonalize between power iterations: more of them overflow single precision.
+_POWER_ITERATIONS = 5
 
 # -- PLINK 2 -----------------------------------------------------------------------------------
 
@@ -199,11 +200,14 @@ def sgkit_gwas(store: Path, table: Path) -> Numbers:
 
 def sgkit_pca(store: Path, table: Path, *, algorithm: str) -> Numbers:
     import sgkit
+    import xarray as xr
 
     data = _sgkit_dataset(store)
     # In memory and in single precision, or every step would read and impute again.
-    dosage = _mean_imputed(data["call_genotype"].data, np.float32).persist()
-    given = data[[]].assign(call_alternate_allele_count=(("variants", "samples"), dosage))
+    whole = _mean_imputed(data["call_genotype"].data, np.float32).persist()
+    # sgkit divides by zero where everybody has the same genotype.
+    dosage = whole[(whole.max(axis=1) > whole.min(axis=1)).compute()]
+    given = xr.Dataset({"call_alternate_allele_count": (("variants", "samples"), dosage)})
     found = sgkit.pca(
         given,
         n_components=COMPONENTS,
@@ -215,7 +219,7 @@ def sgkit_pca(store: Path, table: Path, *, algorithm: str) -> Numbers:
     )
     found = found[["sample_pca_projection", "sample_pca_explained_variance"]].compute()
     projection = found["sample_pca_projection"].values.astype(np.float64)
-    variants, people = dosage.shape
+    variants, people = whole.shape
     # sgkit divides by √(p(1−p)), not √(2p(1−p)), and its variance is per person, not per variant.
     eigenvalues = found["sample_pca_explained_variance"].values * people / (2 * variants)
     return {"eigenvalues": eigenvalues.astype(np.float64), "scores": projection}
