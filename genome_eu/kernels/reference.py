@@ -10,6 +10,11 @@ from genome_eu.kernels.packed import unpack
 Array = np.ndarray
 
 
+def hold(packed: Array) -> Array:
+    """Compute where the rows are."""
+    return packed
+
+
 def counts(packed: Array, people: int, groups: Array, n_groups: int) -> Array:
     """Genotype counts per row and group; int64, shape (rows, n_groups, 4)."""
     dosage = unpack(packed, people)
@@ -22,15 +27,15 @@ def counts(packed: Array, people: int, groups: Array, n_groups: int) -> Array:
 
 
 def matmul(packed: Array, people: int, q: Array) -> tuple[Array, Array]:
-    """``G @ q`` and ``M @ q``; float64, shape (rows, k)."""
+    """``G @ q`` and ``M @ q``; of q's type, shape (rows, k)."""
     observed, missing = _planes(packed, people)
-    return observed.astype(np.float64) @ q, missing.astype(np.float64) @ q
+    return _product(observed, q), _product(missing, q)
 
 
 def rmatmul(packed: Array, people: int, r: Array, s: Array) -> tuple[Array, Array]:
-    """``G.T @ r`` and ``M.T @ s``; float64, shape (people, k)."""
+    """``G.T @ r`` and ``M.T @ s``; of r's type, shape (people, k)."""
     observed, missing = _planes(packed, people)
-    return observed.astype(np.float64).T @ r, missing.astype(np.float64).T @ s
+    return _product(observed.T, r), _product(missing.T, s)
 
 
 def gram(packed: Array, people: int, window: int, include: Array) -> BandedGram:
@@ -64,6 +69,10 @@ def pair_counts(packed: Array, people: int) -> PairCounts:
         het_het=het.T @ het,
         het=het.T @ called,
     )
+
+
+def _product(plane: Array, columns: Array) -> Array:
+    return (plane.astype(np.float64) @ columns.astype(np.float64)).astype(columns.dtype)
 
 
 def _planes(packed: Array, people: int) -> tuple[Array, Array]:

@@ -57,10 +57,12 @@ def assert_fields(actual, expected: dict[str, np.ndarray]) -> None:
         np.testing.assert_array_equal(getattr(actual, name), values, err_msg=name)
 
 
-def assert_product(actual: np.ndarray, expected: np.ndarray, scale: np.ndarray) -> None:
-    assert actual.dtype == np.float64
+def assert_product(
+    actual: np.ndarray, expected: np.ndarray, scale: np.ndarray, dtype: type = np.float64
+) -> None:
+    assert actual.dtype == dtype
     assert actual.shape == expected.shape
-    assert (np.abs(actual - expected) <= 1e-12 * scale).all()
+    assert (np.abs(actual - expected) <= (1e-12 if dtype is np.float64 else 1e-5) * scale).all()
 
 
 class KernelContract:
@@ -121,6 +123,28 @@ class KernelContract:
         g, m = np.maximum(dosage, 0), dosage < 0
         assert_product(observed, oracle.dosage_product(dosage.T, r), oracle.magnitude(g.T, r))
         assert_product(missing, oracle.missing_product(dosage.T, s), oracle.magnitude(m.T, s))
+
+    @contract
+    @given(dosages(), widths, seeds)
+    def test_products_in_single_precision(self, dosage, k, seed):
+        rng = np.random.default_rng(seed)
+        q = rng.standard_normal((dosage.shape[1], k)).astype(np.float32)
+        r, s = (rng.standard_normal((len(dosage), k)).astype(np.float32) for _ in range(2))
+        block, single = self.block(dosage), np.float32
+        g, m = np.maximum(dosage, 0), dosage < 0
+        for plane, product, found in zip(
+            (g, m), (oracle.dosage_product, oracle.missing_product), block.matmul(q), strict=True
+        ):
+            assert_product(found, product(dosage, q), oracle.magnitude(plane, q), single)
+        for plane, product, columns, found in zip(
+            (g.T, m.T),
+            (oracle.dosage_product, oracle.missing_product),
+            (r, s),
+            block.rmatmul(r, s),
+            strict=True,
+        ):
+            scale = oracle.magnitude(plane, columns)
+            assert_product(found, product(dosage.T, columns), scale, single)
 
     @pytest.mark.parametrize("k", [63, 64, 65, 130])
     def test_products_of_wide_columns(self, k):
