@@ -14,14 +14,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first call, releasing the GIL so that threads run blocks side by side.
 
     Nothing is parallel inside a kernel: whoever schedules the blocks supplies the threads,
-    and one thread per block keeps the order of every sum fixed.
+    and one thread per block keeps the order of every sum fixed. Division by zero gives what
+    NumPy gives.
     """
     try:
-        return njit(nogil=True, cache=True)(function)
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:
         # numba raises when neither the package nor the user's cache directory is writable,
         # as in a container that runs under an arbitrary user; slower starts beat none.
-        return njit(nogil=True)(function)
+        return njit(nogil=True, error_model="numpy")(function)
 
 
 @intrinsic

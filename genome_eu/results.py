@@ -205,7 +205,7 @@ def gwas_shard(
         "variant_linreg_neg_log10_p": (both, found.neg_log10_p),
         "variant_linreg_n": (both, found.n),
         "variant_linreg_df": (both, found.df),
-        "variant_linreg_errcode": (both, found.errcode.astype(object)),
+        "variant_linreg_errcode": (both, np.array(linear.ERRCODES, dtype=object)[found.errcode]),
     }
     return GwasResult(variables, attrs=attrs)
 

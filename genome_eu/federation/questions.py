@@ -20,6 +20,7 @@ from genome_eu.federation.protocols import pca as pca_protocol
 from genome_eu.federation.protocols.gwas import GwasModel, Missing
 from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.results import FrequencyResult, GwasResult, PcaResult
+from genome_eu.stats.linear import ERRCODES
 
 # Bytes in memory of one test of a GWAS, and of one group in one row of frequencies.
 _BYTES_PER_TEST = 80
@@ -376,15 +377,18 @@ class Questions(abc.ABC):
         names = [model.traits[place] for place in group.traits]
         attrs = self._attributes(run)
         start = 0
-        codes: dict[str, dict[str, int]] = {name: {} for name in names}
+        tallies = np.zeros((len(names), len(ERRCODES)), np.int64)
         for part in group.shards:
             stop = start + part.beta.shape[0]
-            for name, column in zip(names, part.errcode.T, strict=True):
-                untested = column[column != "."]
-                for code, rows in zip(*np.unique(untested, return_counts=True), strict=True):
-                    codes[name][str(code)] = codes[name].get(str(code), 0) + int(rows)
+            for tally, column in zip(tallies, part.errcode.T, strict=True):
+                tally += np.bincount(column, minlength=len(ERRCODES))
             yield results.gwas_shard(panel.rows.iloc[start:stop], panel.contigs, part, names, attrs)
             start = stop
-        people = run.left_out.setdefault("rows without a test, by trait", {})
+        untested = run.left_out.setdefault("rows without a test, by trait", {})
+        for name, tally in zip(names, tallies, strict=True):
+            untested[name] = {
+                code: int(rows)
+                for code, rows in zip(ERRCODES, tally, strict=True)
+                if code != "." and rows
+            }
         run.left_out.setdefault("people analysed", {}).update(dict.fromkeys(names, group.people))
-        people.update(codes)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from genome_eu.compiled import compiled
 from genome_eu.errors import TraitError
 from genome_eu.stats.aggregate import Aggregate, Private, count, every, total
 from genome_eu.stats.block import Block
@@ -241,11 +242,16 @@ def summarize_complete(block: Block, model: Design) -> CompleteSums:
     )
 
 
+#: What `LinearResult.errcode` counts in, in PLINK's words where PLINK has one.
+ERRCODES = (".", "CONST_ALLELE", "VIF_INFINITE", "TOO_FEW", "WITHHELD", "CONST_TRAIT")
+_FIT, _CONST_ALLELE, _VIF_INFINITE, _TOO_FEW, _WITHHELD, _CONST_TRAIT = range(len(ERRCODES))
+
+
 @dataclass(frozen=True, eq=False)
 class LinearResult:
     """Per row and trait, each float64 (rows, traits) unless said otherwise.
 
-    `errcode` uses PLINK's words: `.` is a fit, `CONST_ALLELE` a row that does not vary,
+    `errcode` is a place in `ERRCODES`: `.` is a fit, `CONST_ALLELE` a row that does not vary,
     `VIF_INFINITE` one that the covariates explain entirely (or among whose people the covariates
     explain each other), `TOO_FEW` one without residual degrees of freedom, `WITHHELD` one that a
     site's policy kept back. `CONST_TRAIT`, our own, is a row among whose people the covariates
@@ -256,10 +262,15 @@ class LinearResult:
     se: NDArray
     t: NDArray
     neg_log10_p: NDArray
-    df: NDArray
+    df: NDArray  # int64
     n: NDArray  # int64
     allele_frequency: NDArray  # (rows,)
-    errcode: NDArray  # str
+    errcode: NDArray  # int8
+
+    @property
+    def errcode_words(self) -> NDArray:
+        """The codes as text."""
+        return np.array(ERRCODES)[self.errcode]
 
 
 def complete(sums: RawSums, people: int) -> tuple[NDArray, NDArray, NDArray]:
@@ -288,9 +299,14 @@ def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearRe
     """
     columns = model.xx.shape[0]
     if isinstance(sums, CompleteSums):
-        gg, gx, gy = sums.gg, sums.gx, sums.gy
+        gg = sums.gg
         n, df = sums.called, sums.called - sums.intercepts - columns - 1
-        a, c, yy = _whiten_by_row(model, sums, df > 0)
+        v, score, residual = _adjust_by_row(
+            np.ascontiguousarray(np.diagonal(model.xx)),
+            sums.gg,
+            *map(np.ascontiguousarray, (sums.gx, sums.gy, sums.xx, sums.xy, sums.yy)),
+            df,
+        )
     else:
         n = np.full(sums.called.shape, int(model.people))
         df = n - int(model.intercepts) - columns - 1
@@ -298,45 +314,130 @@ def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearRe
             gg, gx, gy = complete(sums, int(model.people))
         else:
             gg, gx, gy = sums.gg, sums.gx, sums.gy
-        lower = np.linalg.cholesky(model.xx) if columns else model.xx
-        a = solve_triangular(lower, gx.T, lower=True).T if columns else gx
-        c = solve_triangular(lower, model.xy, lower=True) if columns else model.xy
-        c, yy = c[None], model.yy[None]
-
-    unexplained = gg - np.einsum("rc,rc->r", a, a)
-    score = gy - np.einsum("rc,rct->rt", a, np.broadcast_to(c, (a.shape[0], *c.shape[1:])))
-    residual = yy - np.einsum("rct,rct->rt", c, c)
-    # A row that does not vary has integer sums, so only rounding of the mean is left of gg.
-    monomorphic = _monomorphic(sums)
+        v, score, residual = _adjust(model, gg, gx, gy)
     codes = np.select(
-        [~sums.shown, df <= 0, monomorphic, unexplained <= _COLLINEAR * np.abs(gg)],
-        ["WITHHELD", "TOO_FEW", "CONST_ALLELE", "VIF_INFINITE"],
-        default=".",
-    )[:, None]
-    # Without this, t would be a quotient of two roundings.
-    codes = np.where((codes == ".") & (residual <= _COLLINEAR * model.yy), "CONST_TRAIT", codes)
-    fit = codes == "."
-    v = np.where(fit, unexplained[:, None], np.nan)
-    beta = score / v
+        [~sums.shown, df <= 0, _monomorphic(sums), v <= _COLLINEAR * np.abs(gg)],
+        [_WITHHELD, _TOO_FEW, _CONST_ALLELE, _VIF_INFINITE],
+        default=_FIT,
+    ).astype(np.int8)
+    score, residual = np.ascontiguousarray(score), np.ascontiguousarray(residual)
+    beta, se, t, errcode = _fit(v, score, residual, model.yy, df, codes, trait_scale)
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance = np.maximum(residual - beta**2 * v, 0.0) / np.where(fit, df[:, None], 1)
-        se = np.sqrt(variance / v)
-        t = beta / se
-    neg_log10_p = t_neg_log10_p(t, df[:, None])
+        frequency = np.where(sums.shown, sums.allele_count / (2.0 * sums.called), np.nan)
     shape = beta.shape
-    called = sums.called
-    with np.errstate(invalid="ignore", divide="ignore"):
-        frequency = np.where(sums.shown, sums.allele_count / (2.0 * called), np.nan)
     return LinearResult(
-        beta=beta * trait_scale,
-        se=se * trait_scale,
+        beta=beta,
+        se=se,
         t=t,
-        neg_log10_p=neg_log10_p,
+        neg_log10_p=t_neg_log10_p(t, df[:, None]),
         df=np.broadcast_to(np.where(sums.shown, df, -1)[:, None], shape),
         n=np.broadcast_to(np.where(sums.shown, n, -1)[:, None], shape),
         allele_frequency=frequency,
-        errcode=np.broadcast_to(codes, shape),
+        errcode=errcode,
     )
+
+
+def _adjust(
+    model: DesignSums, gg: NDArray, gx: NDArray, gy: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """V (rows,), U (rows, traits) and yᵀy − cᵀc (1, traits), where all rows share XᵀX."""
+    if not model.xx.size:
+        return gg, gy, model.yy[None]
+    lower = np.linalg.cholesky(model.xx)
+    a = solve_triangular(lower, gx.T, lower=True).T
+    c = solve_triangular(lower, model.xy, lower=True)
+    v = gg - np.einsum("rc,rc->r", a, a)
+    return v, gy - a @ c, (model.yy - np.einsum("ct,ct->t", c, c))[None]
+
+
+@compiled
+def _adjust_by_row(
+    whole: NDArray,
+    gg: NDArray,
+    gx: NDArray,
+    gy: NDArray,
+    xx: NDArray,
+    xy: NDArray,
+    yy: NDArray,
+    df: NDArray,
+) -> tuple[NDArray, NDArray, NDArray]:
+    """V (rows,), U and yᵀy − cᵀc (rows, traits) from the XᵀX of each row's own people.
+
+    V is 0 where the covariates explain each other among those people: what is left of a column is
+    compared with the column over all people of the model (`whole`), since among the few who are
+    called, a covariate that does not vary leaves only the rounding of that sum.
+    """
+    rows, columns = gx.shape
+    traits = gy.shape[1]
+    v, score, residual = gg.copy(), gy.copy(), yy.copy()
+    lower = np.empty((columns, columns))
+    a = np.empty(columns)
+    c = np.empty((columns, traits))
+    for row in range(rows):
+        if df[row] <= 0:
+            continue
+        for i in range(columns):
+            # One row of L, of a and of c at a time: forward substitution goes with Cholesky.
+            for j in range(i):
+                rest = xx[row, i, j]
+                for k in range(j):
+                    rest -= lower[i, k] * lower[j, k]
+                lower[i, j] = rest / lower[j, j]
+            rest = xx[row, i, i]
+            a[i] = gx[row, i]
+            c[i] = xy[row, i]
+            for k in range(i):
+                rest -= lower[i, k] ** 2
+                a[i] -= lower[i, k] * a[k]
+                for trait in range(traits):
+                    c[i, trait] -= lower[i, k] * c[k, trait]
+            if not rest > _COLLINEAR * whole[i]:
+                v[row] = 0.0
+                break
+            lower[i, i] = np.sqrt(rest)
+            a[i] /= lower[i, i]
+            v[row] -= a[i] ** 2
+            for trait in range(traits):
+                c[i, trait] /= lower[i, i]
+                score[row, trait] -= a[i] * c[i, trait]
+                residual[row, trait] -= c[i, trait] ** 2
+    return v, score, residual
+
+
+@compiled
+def _fit(
+    v: NDArray,
+    score: NDArray,
+    residual: NDArray,
+    whole: NDArray,
+    df: NDArray,
+    codes: NDArray,
+    scale: NDArray,
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Effect, standard error, t and code of every test; one residual for all rows or one each."""
+    rows, traits = score.shape
+    beta = np.full((rows, traits), np.nan)
+    se = np.full((rows, traits), np.nan)
+    t = np.full((rows, traits), np.nan)
+    errcode = np.empty((rows, traits), np.int8)
+    own = np.int64(residual.shape[0] > 1)
+    for row in range(rows):
+        errcode[row] = codes[row]
+        if codes[row] != _FIT:
+            continue
+        for trait in range(traits):
+            left = residual[own * row, trait]
+            # Without this, t would be a quotient of two roundings.
+            if left <= _COLLINEAR * whole[trait]:
+                errcode[row, trait] = _CONST_TRAIT
+                continue
+            effect = score[row, trait] / v[row]
+            variance = max(left - effect * effect * v[row], 0.0) / df[row]
+            error = np.sqrt(variance / v[row])
+            beta[row, trait] = effect * scale[trait]
+            se[row, trait] = error * scale[trait]
+            t[row, trait] = effect / error
+    return beta, se, t, errcode
 
 
 def _monomorphic(sums: RowSums) -> NDArray:
@@ -349,35 +450,6 @@ def _monomorphic(sums: RowSums) -> NDArray:
     if isinstance(sums, MeanSums):
         return centred
     return np.where(sums.intercepts > 0, centred, constant)
-
-
-def _whiten_by_row(
-    model: DesignSums, sums: CompleteSums, usable: NDArray
-) -> tuple[NDArray, NDArray, NDArray]:
-    """a and c of each row from its own XᵀX; gg = aᵀa marks rows whose covariates are collinear."""
-    rows, columns = sums.gx.shape
-    if not columns:
-        return sums.gx, sums.xy, sums.yy
-    xx = np.where(usable[:, None, None], sums.xx, np.eye(columns))
-    try:
-        lower = np.linalg.cholesky(xx)
-    except np.linalg.LinAlgError:
-        lower = np.broadcast_to(np.eye(columns), xx.shape).copy()
-        for row in range(rows):
-            try:
-                lower[row] = np.linalg.cholesky(xx[row])
-            except np.linalg.LinAlgError:
-                lower[row] = 0.0
-    # What is left of a column is compared with the column over all people of the model: among the
-    # few who are called, a covariate that does not vary leaves only the rounding of that sum.
-    left = np.diagonal(lower, axis1=1, axis2=2) ** 2
-    collinear = usable & (left <= _COLLINEAR * np.diagonal(model.xx)).any(axis=1)
-    lower = np.where(collinear[:, None, None], np.eye(columns), lower)
-    a = np.linalg.solve(lower, sums.gx[..., None])[..., 0]
-    c = np.linalg.solve(lower, sums.xy)
-    a[collinear] = np.sqrt(np.maximum(sums.gg[collinear], 0.0))[:, None]
-    c[collinear] = 0.0
-    return a, c, sums.yy
 
 
 def require_independent(model: DesignSums, names: list[str], trait_names: list[str]) -> None:

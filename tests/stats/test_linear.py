@@ -57,7 +57,7 @@ def fit(
 
 def assert_fits(found: linear.LinearResult, trait: int, expected: oracle.Fit, rtol=1e-9) -> None:
     defined = np.isfinite(expected.beta)
-    np.testing.assert_array_equal(found.errcode[:, trait] == ".", defined)
+    np.testing.assert_array_equal(found.errcode_words[:, trait] == ".", defined)
     np.testing.assert_array_equal(found.df[:, trait], expected.df)
     np.testing.assert_array_equal(found.n[:, trait], expected.n)
     # A β near 0 is as precise as its standard error.
@@ -167,7 +167,7 @@ class TestDegreesOfFreedom:
             fit(dosage, x, y, alone),
             oracle.fit(dosage[:, site != 2], y[site != 2, 0], x[site != 2], site[site != 2]),
         )
-        defined = np.isfinite(without.beta) & (found.errcode[:, 0] == ".")
+        defined = np.isfinite(without.beta) & (found.errcode_words[:, 0] == ".")
         np.testing.assert_allclose(found.beta[defined, 0], without.beta[defined], rtol=1e-9)
         np.testing.assert_array_equal(found.df[:, 0], without.df)
 
@@ -179,7 +179,7 @@ class TestDegreesOfFreedom:
         found = fit(dosage, x, y, site, "drop")
         # Four people, one intercept, two covariates, one genotype: nothing is left.
         assert found.df[8, 0] == 0
-        assert found.errcode[8, 0] == "TOO_FEW"
+        assert found.errcode_words[8, 0] == "TOO_FEW"
         assert np.isnan(found.t[8]).all()
 
 
@@ -188,13 +188,13 @@ class TestRowsWithoutAFit:
     def test_rows_that_do_not_vary(self, missing, site_effects):
         found = fit(*data(0.1), missing, site_effects)
         for row in ("nobody carries", "all carry twice"):
-            assert found.errcode[simulate.SPECIAL_ROWS[row], 0] == "CONST_ALLELE"
+            assert found.errcode_words[simulate.SPECIAL_ROWS[row], 0] == "CONST_ALLELE"
 
     @pytest.mark.parametrize(("missing", "site_effects"), MODELS)
     def test_a_row_without_calls(self, missing, site_effects):
         found = fit(*data(0.1), missing, site_effects)
         row = simulate.SPECIAL_ROWS["all missing"]
-        assert found.errcode[row, 0] == ("CONST_ALLELE" if missing == "mean" else "TOO_FEW")
+        assert found.errcode_words[row, 0] == ("CONST_ALLELE" if missing == "mean" else "TOO_FEW")
         assert np.isnan(found.beta[row]).all()
         assert np.isnan(found.allele_frequency[row])
 
@@ -204,14 +204,14 @@ class TestRowsWithoutAFit:
         dosage[9] = 1
         dosage[9, 7] = -1
         found = fit(dosage, x, y, site, missing, site_effects)
-        assert found.errcode[9, 0] == "CONST_ALLELE"
+        assert found.errcode_words[9, 0] == "CONST_ALLELE"
 
     @pytest.mark.parametrize(("missing", "site_effects"), MODELS)
     def test_a_row_that_is_a_covariate(self, missing, site_effects):
         dosage, x, y, site = data(0.0)
         x[:, 1] = 3.0 - 0.5 * dosage[9]
         found = fit(dosage, x, y, site, missing, site_effects)
-        assert found.errcode[9, 0] == "VIF_INFINITE"
+        assert found.errcode_words[9, 0] == "VIF_INFINITE"
         assert np.isnan(found.t[9]).all()
 
     @pytest.mark.parametrize("site_effects", [True, False])
@@ -220,7 +220,7 @@ class TestRowsWithoutAFit:
         x[:, 1] = np.arange(PEOPLE) < 12
         dosage[9, :12] = -1
         found = fit(dosage, x, y, site, "drop", site_effects)
-        assert found.errcode[9, 0] == "VIF_INFINITE"
+        assert found.errcode_words[9, 0] == "VIF_INFINITE"
         expected = oracle.fit(dosage, y[:, 0], x, site, missing="drop", site_effects=site_effects)
         assert_fits(found, 0, expected)
 
@@ -231,7 +231,7 @@ class TestRowsWithoutAFit:
         y[:, 0] = np.arange(PEOPLE) < 12
         dosage[9, :12] = -1
         found = fit(dosage, x, y, site, "drop", site_effects)
-        assert found.errcode[9].tolist() == ["CONST_TRAIT", "."]
+        assert found.errcode_words[9].tolist() == ["CONST_TRAIT", "."]
         assert np.isnan(found.t[9, 0])
         assert np.isnan(found.neg_log10_p[9, 0])
         assert np.isfinite(found.t[9, 1])
@@ -246,10 +246,10 @@ class TestRowsWithoutAFit:
         sums = summarize(simulate.block(dosage), model)
         sums = replace(sums, shown=np.arange(ROWS) != 10)
         found = linear.finalize(linear.summarize_design(model), sums, np.ones(2))
-        assert found.errcode[10].tolist() == ["WITHHELD"] * 2
+        assert found.errcode_words[10].tolist() == ["WITHHELD"] * 2
         assert found.n[10, 0] == found.df[10, 0] == -1
         assert np.isnan(found.allele_frequency[10])
-        assert found.errcode[11, 0] == "."
+        assert found.errcode_words[11, 0] == "."
 
 
 class TestPureFunctions:
