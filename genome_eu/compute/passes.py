@@ -2,20 +2,23 @@
 
 A pass runs on threads unless a `dask.distributed` client is active, in which case its workers run
 the same tasks. Blocks are handed out in windows, so that neither the task graph nor the results in
-flight grow with the number of variants; sums are folded pairwise within a window and then window
-by window, an order that depends on nothing but the number of blocks.
+flight grow with the number of variants; a window is computed while whoever asked uses the one
+before it. Sums are folded pairwise within a window and then window by window, an order that depends
+on nothing but the number of blocks.
 """
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import dask
 from dask.delayed import Delayed
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from genome_eu.cohort import CohortStore, open_store
 from genome_eu.compute.progress import Progress
@@ -23,7 +26,9 @@ from genome_eu.errors import BadInput, SourceError
 
 # Bytes of float64 that a block's products may take.
 _PRODUCT_BYTES = 16 * 2**20
+# Blocks of a window, and the bytes that its results may take.
 _WINDOW = 32
+_WINDOW_BYTES = 128 * 2**20
 
 Result = TypeVar("Result")
 
@@ -92,22 +97,51 @@ def edges(rows: int, size: int, ends: Sequence[int] = ()) -> Iterator[tuple[int,
         begin = end
 
 
-def _windows(tasks: Iterator[tuple[int, Delayed]]) -> Iterator[tuple[int, list[Delayed]]]:
+def _windows(
+    tasks: Iterator[tuple[int, Delayed]], blocks: int
+) -> Iterator[tuple[int, list[Delayed]]]:
     window: list[Delayed] = []
     rows = 0
     for count, task in tasks:
         window.append(task)
         rows += count
-        if len(window) == _WINDOW:
+        if len(window) == blocks:
             yield rows, window
             window, rows = [], 0
     if window:
         yield rows, window
 
 
+def _ahead(
+    windows: Iterator[tuple[int, list[Delayed]]],
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Results of each window, the next one being computed meanwhile."""
+    thread = ThreadPoolExecutor(1)
+    running: tuple[int, Future[tuple[Any, ...]]] | None = None
+    try:
+        for rows, window in windows:
+            done = running and (running[0], running[1].result())
+            # A client may be the current one of this context only.
+            here = contextvars.copy_context()
+            running = rows, thread.submit(here.run, _compute, *window)
+            if done:
+                yield done
+                del done
+        if running:
+            yield running[0], running[1].result()
+    finally:
+        thread.shutdown(wait=True, cancel_futures=True)
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    # Finding them takes milliseconds, more than a small pass.
+    return ThreadpoolController()
+
+
 def _compute(*window: Delayed) -> tuple[Any, ...]:
     # Dask's threads are the parallelism; threads of BLAS under each would only fight them.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with _thread_pools().limit(limits=1, user_api="blas"):
         return tuple(dask.compute(*window))
 
 
@@ -118,6 +152,7 @@ def stream(
     *constants: Any,
     by_row: Sequence[NDArray] = (),
     size: int,
+    width: int = 1,
     ends: Sequence[int] = (),
     backend: str = "cpu",
     progress: Progress | None = None,
@@ -138,6 +173,8 @@ def stream(
         Each block gets its slice.
     size : int
         Rows of a block (`block_rows`).
+    width : int
+        Numbers that a summary holds for each row; windows are smaller where they are many.
     ends : sequence of int, ascending
         Positions in `rows` that no block crosses: the ends of shards (see `edges`).
     backend : str
@@ -146,8 +183,9 @@ def stream(
         Is told of rows as they finish.
     """
     tasks = _tasks(store, rows, function, constants, by_row, size, backend, ends)
-    for count, window in _windows(tasks):
-        yield from _compute(*window)
+    blocks = min(_WINDOW, max(_WINDOW_BYTES // (8 * size * width), 2))
+    for count, results in _ahead(_windows(tasks, blocks)):
+        yield from results
         if progress is not None:
             progress.advance(count)
 
@@ -172,7 +210,8 @@ def reduce(
     """
     join = dask.delayed(add, pure=False, traverse=False)
     whole: Any = None
-    for count, window in _windows(_tasks(store, rows, function, constants, by_row, size, backend)):
+    tasks = _tasks(store, rows, function, constants, by_row, size, backend)
+    for count, window in _windows(tasks, _WINDOW):
         while len(window) > 1:
             pairs = [join(a, b) for a, b in zip(window[::2], window[1::2], strict=False)]
             window = pairs + (window[-1:] if len(window) % 2 else [])

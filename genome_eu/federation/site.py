@@ -174,6 +174,7 @@ class Site:
                 *constants,
                 by_row=by_row,
                 size=size,
+                width=width,
                 ends=ends,
                 backend=self.backend,
                 progress=progress,
