@@ -1,4 +1,4 @@
-"""What a whole process costs: wall time, processor time and peak memory, from `os.wait4`."""
+"""What a process costs, from `os.wait4`: wall and processor time, peak memory; and how often."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,32 @@ class Cost:
     def as_json(self) -> dict[str, float]:
         """For the raw results."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often something is timed.
+
+    `runs` times, after a first run that is not told: it fills the page cache and the caches of
+    compiled code. What takes longer than `slow_after` seconds is timed `slow_runs` times only, and
+    its first run is one of them, since caches are a small part of it.
+    """
+
+    runs: int
+    slow_after: float
+    slow_runs: int
+
+    def enough(self, seconds: Sequence[float]) -> bool:
+        """Whether no further run is needed after those that took so long."""
+        needed = self.slow_runs if self._slow(seconds) else self.runs + 1
+        return len(seconds) >= needed
+
+    def told(self, seconds: Sequence[float]) -> slice:
+        """Which of the runs count."""
+        return slice(0 if self._slow(seconds) else 1, None)
+
+    def _slow(self, seconds: Sequence[float]) -> bool:
+        return bool(seconds) and seconds[0] > self.slow_after
 
 
 class ProcessFailed(RuntimeError):

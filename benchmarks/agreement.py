@@ -15,11 +15,13 @@ class Disagreement(ValueError):
 
 
 def same_counts(own: Numbers, other: Numbers) -> str:
-    """Genotype counts must be identical; p-values of the exact test equal in six digits."""
+    """Genotype counts must be identical; p-values, where both have them, equal in six digits."""
     for name in ("n_hom_ref", "n_het", "n_hom_alt", "n_missing"):
         if name in other and not np.array_equal(own[name], other[name]):
             rows = int((own[name] != other[name]).sum())
             raise Disagreement(f"{name} differs in {rows} of {own[name].size} rows")
+    if "hwe_p" not in other:
+        return "counts identical"
     worst = _relative("hwe_p", own["hwe_p"], other["hwe_p"], 1e-5)
     return f"counts identical, HWE p within {worst:.0e}"
 
@@ -53,6 +55,12 @@ def near_components(own: Numbers, other: Numbers) -> str:
         raise Disagreement(f"scores of the first three components correlate only to {least:.4f}")
     worst = _relative("eigenvalues", own["eigenvalues"], other["eigenvalues"], np.inf)
     return f"eigenvalues 1 to 3 within {first:.0e}, all within {worst:.0e}"
+
+
+def near_components_to_scale(own: Numbers, other: Numbers) -> str:
+    """The same for a program whose eigenvalues are those of a multiple of the matrix."""
+    scale = own["eigenvalues"].sum() / other["eigenvalues"].sum()
+    return near_components(own, {**other, "eigenvalues": scale * other["eigenvalues"]})
 
 
 def same_arrays(own: Numbers, other: Numbers) -> str:

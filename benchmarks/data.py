@@ -2,7 +2,8 @@
 
 Populations descend from regions, regions from one ancestor (Balding & Nichols at both steps).
 Variants are independent. Frequencies of the ancestor are log-uniform from 1 % to 50 %. Everything
-follows from the seed; the genotypes behind two rates of missing calls are the same.
+follows from the seed; the genotypes behind two rates of missing calls are the same. A size that is
+tiled repeats the genotypes of a smaller one, under other positions, in a cohort store only.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-TRAIT = "trait"
-COVARIATES = ("age", "score")
+from benchmarks.tile import write_tiled
+
+TRAITS = ("trait", *(f"t{one:03d}" for one in range(2, 201)))
+COVARIATES = ("age", "score", *(f"x{one:02d}" for one in range(3, 13)))
 COMPONENTS = 10
 
 _REGIONS = (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3)  # of each population
@@ -27,7 +30,7 @@ _REGION_FST, _POPULATION_FST = 0.01, 0.006
 _CAUSAL = 100
 _HERITABILITY = 0.3
 _CHUNK = 2000
-_VERSION = 1
+_VERSION = 2
 # Written last: a folder that has one is complete.
 _RECORD = "recipe.json"
 
@@ -37,11 +40,12 @@ _BED_CODE = np.array([0b11, 0b10, 0b00, 0b01], dtype=np.uint8)
 
 @dataclass(frozen=True)
 class Size:
-    """How many people and variants."""
+    """How many people and variants; where it is tiled, of how many variants the tile is."""
 
     name: str
     people: int
     variants: int
+    tile: int | None = None
 
     @property
     def genotypes(self) -> int:
@@ -58,8 +62,29 @@ SIZES = {
         Size("small", 500, 5_000),
         Size("medium", 1_000, 10_000),
         Size("large", 2_000, 50_000),
+        Size("billion", 10_000, 100_000),
+        Size("ten-billion", 10_000, 1_000_000, tile=100_000),
     )
 }
+
+
+@dataclass(frozen=True)
+class Model:
+    """A GWAS: the first so many traits and covariates, and what becomes of missing calls."""
+
+    traits: int = 1
+    covariates: int = 2
+    missing: str = "mean"
+
+    @property
+    def trait_names(self) -> tuple[str, ...]:
+        """Columns of the table of people."""
+        return TRAITS[: self.traits]
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Columns of the table of people."""
+        return COVARIATES[: self.covariates]
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,7 @@ class Recipe:
     variants: int
     missing: float
     seed: int
+    tile: int | None = None
     version: int = _VERSION
 
 
@@ -91,9 +117,9 @@ class Dataset:
         return self.folder / "samples.tsv"
 
     @property
-    def trait(self) -> Path:
-        """The trait as PLINK reads it."""
-        return self.folder / "trait.tsv"
+    def traits(self) -> Path:
+        """The traits as PLINK reads them."""
+        return self.folder / "traits.tsv"
 
     @property
     def covariates(self) -> Path:
@@ -110,18 +136,31 @@ def prepare(
     size: Size, missing: float, seed: int, work: Path, say: Callable[[str], object]
 ) -> Dataset:
     """Simulate and import a data set, or find the one that an earlier run left in `work`."""
-    recipe = Recipe(size.people, size.variants, missing, seed)
-    folder = work / f"{size.people}x{size.variants}-missing{missing:g}-seed{seed}"
-    dataset = Dataset(folder, recipe)
-    if (folder / _RECORD).exists() and opened(folder) == dataset:
+    recipe = Recipe(size.people, size.variants, missing, seed, size.tile)
+    tiled = f"-tile{size.tile}" if size.tile else ""
+    name = f"{size.people}x{size.variants}{tiled}-missing{missing:g}-seed{seed}"
+    dataset = Dataset(work / name, recipe)
+    if (dataset.folder / _RECORD).exists() and opened(dataset.folder) == dataset:
         return dataset
-    say(f"simulating {size} with {missing:.1%} missing calls")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    simulate(dataset)
-    say(f"importing {size}")
+    shutil.rmtree(dataset.folder, ignore_errors=True)
+    dataset.folder.mkdir(parents=True)
+    if size.tile:
+        whole = replace(size, variants=size.tile, tile=None)
+        tile = prepare(whole, missing, seed, work, say)
+        say(f"tiling {size}")
+        write_tiled(tile.cohort, dataset.cohort, variant_table(size.variants))
+    else:
+        _simulate_and_import(size, dataset, say)
+    (dataset.folder / _RECORD).write_text(json.dumps(asdict(recipe)))
+    return dataset
+
+
+def _simulate_and_import(size: Size, dataset: Dataset, say: Callable[[str], object]) -> None:
     import genome_eu
 
+    say(f"simulating {size} with {dataset.recipe.missing:.1%} missing calls")
+    simulate(dataset)
+    say(f"importing {size}")
     bed = dataset.prefix.with_suffix(".bed")
     genome_eu.import_genotypes(bed, dataset.cohort, samples=dataset.table, build="GRCh38")
     if shutil.which("plink2"):
@@ -130,8 +169,6 @@ def prepare(
         subprocess.run(
             ["plink2", "--bfile", str(dataset.prefix), *made], check=True, capture_output=True
         )
-    (folder / _RECORD).write_text(json.dumps(asdict(recipe)))
-    return dataset
 
 
 def opened(folder: Path) -> Dataset:
@@ -147,9 +184,9 @@ def simulate(dataset: Dataset) -> None:
     shares = np.linspace(1.0, 2.0, len(_REGIONS))
     population = rng.choice(len(_REGIONS), size=recipe.people, p=shares / shares.sum())
     causal = np.linspace(0, recipe.variants - 1, min(_CAUSAL, recipe.variants)).astype(int)
-    effects = rng.standard_normal(causal.size)
+    effects = rng.standard_normal((causal.size, len(TRAITS)))
 
-    genetic = np.zeros(recipe.people)
+    genetic = np.zeros((recipe.people, len(TRAITS)))
     with open(dataset.prefix.with_suffix(".bed"), "wb") as bed:
         bed.write(b"\x6c\x1b\x01")
         for start in range(0, recipe.variants, _CHUNK):
@@ -160,7 +197,8 @@ def simulate(dataset: Dataset) -> None:
             genetic += _standardized(dosage[causal[mine] - start]).T @ effects[mine]
             _lose_calls(np.random.default_rng([recipe.seed, start, 1]), dosage, recipe.missing)
             bed.write(_bed_bytes(dosage).tobytes())
-    _write_variants(dataset.prefix.with_suffix(".bim"), recipe.variants)
+    bim = dataset.prefix.with_suffix(".bim")
+    variant_table(recipe.variants).to_csv(bim, sep="\t", header=False, index=False)
     _write_people(dataset, rng, population, genetic)
 
 
@@ -206,12 +244,12 @@ def _bed_bytes(dosage: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return packed
 
 
-def _write_variants(path: Path, variants: int) -> None:
-    """SNPs at even distances on 22 chromosomes; A1 is ALT."""
+def variant_table(variants: int) -> pd.DataFrame:
+    """SNPs at even distances on 22 chromosomes, as the columns of a .bim file; A1 is ALT."""
     number = np.arange(variants)
     contig = number * 22 // variants
     pairs = np.array([("G", "A"), ("C", "T"), ("A", "C"), ("T", "G")])[number % 4]
-    pd.DataFrame(
+    return pd.DataFrame(
         {
             "contig": contig + 1,
             "id": [f"v{one + 1}" for one in number],
@@ -220,31 +258,34 @@ def _write_variants(path: Path, variants: int) -> None:
             "a1": pairs[:, 1],
             "a2": pairs[:, 0],
         }
-    ).to_csv(path, sep="\t", header=False, index=False)
+    )
 
 
 def _write_people(
     dataset: Dataset, rng: np.random.Generator, population: NDArray, genetic: NDArray
 ) -> None:
-    people = population.size
+    people, traits = genetic.shape
     ids = [f"P{one + 1:06d}" for one in range(people)]
     age = rng.integers(20, 80, people)
-    score = rng.standard_normal(people).round(6)
-    genetic = genetic / max(float(genetic.std()), 1e-12)
-    rest = 0.02 * (age - 50) + 0.3 * score + rng.standard_normal(people)
-    trait = np.sqrt(_HERITABILITY) * genetic + np.sqrt(1 - _HERITABILITY) * rest
-    table = pd.DataFrame(
-        {
-            "sample_id": ids,
-            "population": [f"POP{one + 1:02d}" for one in population],
-            "age": age,
-            "score": score,
-            TRAIT: trait.round(9),
-        }
+    others = rng.standard_normal((people, len(COVARIATES) - 1)).round(6)
+    covariates = np.column_stack([age, others])
+    genetic = genetic / np.maximum(genetic.std(axis=0), 1e-12)
+    known = (covariates - [50, *[0] * others.shape[1]]) * [0.02, *[0.1] * others.shape[1]]
+    rest = known.sum(axis=1, keepdims=True) + rng.standard_normal((people, traits))
+    values = np.sqrt(_HERITABILITY) * genetic + np.sqrt(1 - _HERITABILITY) * rest
+    table = pd.concat(
+        [
+            pd.DataFrame(
+                {"sample_id": ids, "population": [f"POP{one + 1:02d}" for one in population]}
+            ),
+            pd.DataFrame(covariates, columns=list(COVARIATES)).astype({"age": int}),
+            pd.DataFrame(values.round(9), columns=list(TRAITS)),
+        ],
+        axis=1,
     )
     fam = pd.DataFrame({"fid": "0", "iid": ids, "father": "0", "mother": "0", "sex": 0, "y": -9})
     fam.to_csv(dataset.prefix.with_suffix(".fam"), sep="\t", header=False, index=False)
     table.to_csv(dataset.table, sep="\t", index=False)
     for_plink = table.rename(columns={"sample_id": "#IID"})
-    for_plink[["#IID", TRAIT]].to_csv(dataset.trait, sep="\t", index=False)
+    for_plink[["#IID", *TRAITS]].to_csv(dataset.traits, sep="\t", index=False)
     for_plink[["#IID", *COVARIATES]].to_csv(dataset.covariates, sep="\t", index=False)

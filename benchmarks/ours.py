@@ -1,55 +1,67 @@
-"""This project's side: its commands, its calls, and its numbers as arrays."""
+"""This project's side: its commands, as processes and as calls, and its numbers as arrays."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import shutil
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.agreement import Disagreement, Numbers
-from benchmarks.data import COMPONENTS, COVARIATES, TRAIT, Dataset
+from benchmarks.data import COMPONENTS, Dataset, Model
 
 _CLI = (sys.executable, "-m", "genome_eu.cli.main")
 
 
-def frequency_command(data: Dataset, out: Path, threads: int) -> list[str]:
-    return [*_CLI, "freq", str(data.cohort), "--out", str(out)]
+@dataclass(frozen=True)
+class Question:
+    """A command of the command line: as a whole process, and as the function behind it."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def command(self, data: Dataset, out: Path, threads: int) -> list[str]:
+        """The whole process."""
+        words = [*_CLI, self.name, str(data.cohort), "--out", str(out)]
+        for option, value in self.options.items():
+            for one in value if isinstance(value, list) else [value]:
+                words += [f"--{option}", str(one)]
+        return words
+
+    def call(self, data: Dataset, out: Path) -> None:
+        """The same in this process: the store is opened and the files are written."""
+        from genome_eu.cli import analysis
+
+        with contextlib.redirect_stdout(io.StringIO()):
+            getattr(analysis, self.name)(data.cohort, out, **self.options)
 
 
-def gwas_command(data: Dataset, out: Path, threads: int, *, missing: str) -> list[str]:
-    named = ["--trait", TRAIT, "--covariates", ",".join(COVARIATES), "--missing", missing]
-    return [*_CLI, "gwas", str(data.cohort), "--out", str(out), *named]
+def frequency_question(by: str = "") -> Question:
+    return Question("freq", {"by": by, "formats": "parquet"})
 
 
-def pca_command(data: Dataset, out: Path, threads: int) -> list[str]:
-    return [*_CLI, "pca", str(data.cohort), "--out", str(out), "--components", str(COMPONENTS)]
+def gwas_question(model: Model) -> Question:
+    asked = {
+        "trait": list(model.trait_names),
+        "covariates": ",".join(model.covariate_names),
+        "missing": model.missing,
+    }
+    return Question("gwas", {**asked, "formats": "parquet"})
+
+
+def pca_question(**options: Any) -> Question:
+    return Question("pca", {"components": COMPONENTS, **options})
 
 
 def import_command(data: Dataset, out: Path, threads: int) -> list[str]:
     source = str(data.prefix.with_suffix(".bed"))
     return [*_CLI, "import", source, str(out / "made.vcz"), "--samples", str(data.table)]
-
-
-def frequency_call(data: Dataset, out: Path) -> None:
-    import genome_eu
-
-    genome_eu.open_cohort(data.cohort).frequencies()
-
-
-def gwas_call(data: Dataset, out: Path, *, missing: str) -> None:
-    import genome_eu
-
-    cohort = genome_eu.open_cohort(data.cohort)
-    cohort.gwas(TRAIT, covariates=COVARIATES, missing=missing)
-
-
-def pca_call(data: Dataset, out: Path) -> None:
-    import genome_eu
-
-    genome_eu.open_cohort(data.cohort).pca(COMPONENTS)
 
 
 def import_call(data: Dataset, out: Path) -> None:
@@ -71,11 +83,13 @@ def frequencies(data: Dataset, out: Path) -> Numbers:
 
 
 def gwas(data: Dataset, out: Path) -> Numbers:
-    from genome_eu.formats.parquet import read_gwas
+    import pyarrow.parquet as pq
 
-    found = read_gwas(out / "gwas.parquet")
-    names = {"beta": "beta", "se": "se", "t": "t_value", "neg_log10_p": "neg_log10_p"}
-    return {name: found[f"variant_linreg_{own}"].values[:, 0] for name, own in names.items()}
+    columns = ["beta", "se", "t", "neg_log10_p"]
+    # Trait after trait within a row; millions of tests are too many for anything but columns.
+    found = pq.read_table(out / "gwas.parquet", columns=columns)
+    shape = (data.recipe.variants, -1)
+    return {name: found[name].to_numpy().reshape(shape) for name in columns}
 
 
 def pca(data: Dataset, out: Path) -> Numbers:

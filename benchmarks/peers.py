@@ -1,4 +1,4 @@
-"""The peers' side: PLINK 2, sgkit and bio2zarr, each as its users would run it at its best.
+"""The peers' side: PLINK 2, PCAone, sgkit, bio2zarr, each as its users would run it at its best.
 
 Run as a module (`python -m benchmarks.peers TASK STORE TABLE OUT`), it is sgkit's whole process.
 """
@@ -18,17 +18,22 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.agreement import Disagreement, Numbers
-from benchmarks.data import COMPONENTS, COVARIATES, TRAIT, Dataset
+from benchmarks.data import COMPONENTS, Dataset, Model
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# A Dask chunk for sgkit is of whole stored chunks, at most so many variants, and there is one for
-# every thread; both the stored chunk's 1,000 and a single chunk were slower.
+# A Dask chunk for sgkit is of whole stored chunks, at most so many variants or genotypes, and there
+# is one for every thread; both the stored chunk's 1,000 and a single chunk were slower.
 _STORED_CHUNK = 1_000
 _LARGEST_CHUNK = 10_000
+_CHUNK_GENOTYPES = 2 * 10**7
 # sgkit does not orthogonalize between power iterations: more of them overflow single precision.
 _POWER_ITERATIONS = 5
+# What PCAone may take out of core, and the part of the float64 matrix that this is at the most.
+_PCAONE_GB, _PCAONE_PART = 0.25, 1 / 8
+# The columns of a result that this project writes too, and no others.
+_GLM_COLUMNS = "cols=chrom,pos,ref,alt,nobs,beta,se,tz,p"
 
 # -- PLINK 2 -----------------------------------------------------------------------------------
 
@@ -37,16 +42,19 @@ def plink(*arguments: str | Path, threads: int) -> list[str]:
     return ["plink2", *map(str, arguments), "--threads", str(threads)]
 
 
-def plink_frequency_command(data: Dataset, out: Path, threads: int) -> list[str]:
-    asked = ("--freq", "--geno-counts", "--hardy")
+def plink_frequency_command(
+    data: Dataset, out: Path, threads: int, *, asked: tuple[str, ...]
+) -> list[str]:
     return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
 
 
-def plink_gwas_command(data: Dataset, out: Path, threads: int) -> list[str]:
-    people = ("--pheno", data.trait, "--covar", data.covariates)
+def plink_gwas_command(data: Dataset, out: Path, threads: int, *, model: Model) -> list[str]:
+    traits = ("--pheno", data.traits, "--pheno-name", *model.trait_names)
+    covariates = ("--covar", data.covariates, "--covar-name", *model.covariate_names)
     # omit-ref: the effect is always that of ALT, as everywhere else here.
-    model = ("--glm", "omit-ref", "hide-covar")
-    return plink("--pfile", data.prefix, *people, *model, "--out", out / "plink", threads=threads)
+    fit = ("--glm", "omit-ref", "hide-covar", _GLM_COLUMNS)
+    given = ("--pfile", data.prefix, *traits, *covariates, *fit)
+    return plink(*given, "--out", out / "plink", threads=threads)
 
 
 def plink_pca_command(data: Dataset, out: Path, threads: int, *, how: str) -> list[str]:
@@ -63,7 +71,7 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def plink_frequencies(data: Dataset, out: Path) -> Numbers:
-    counts, hardy = _table(out / "plink.gcount"), _table(out / "plink.hardy")
+    counts = _table(out / "plink.gcount")
     columns = {
         "n_hom_ref": "HOM_REF_CT",
         "n_het": "HET_REF_ALT_CTS",
@@ -71,16 +79,30 @@ def plink_frequencies(data: Dataset, out: Path) -> Numbers:
         "n_missing": "MISSING_CT",
     }
     found: Numbers = {name: counts[column].to_numpy() for name, column in columns.items()}
-    return found | {"hwe_p": hardy["P"].to_numpy()}
+    hardy = out / "plink.hardy"
+    return found | ({"hwe_p": _table(hardy)["P"].to_numpy()} if hardy.exists() else {})
 
 
-def plink_gwas(data: Dataset, out: Path) -> Numbers:
-    table = _table(out / f"plink.{TRAIT}.glm.linear")
+def plink_gwas(data: Dataset, out: Path, *, model: Model) -> Numbers:
+    from pyarrow import csv
+
+    columns = {"beta": "BETA", "se": "SE", "t": "T_STAT", "p": "P"}
+    options = csv.ConvertOptions(
+        include_columns=list(columns.values()),
+        column_types=dict.fromkeys(columns.values(), "float64"),
+        null_values=["NA"],
+    )
+    tab = csv.ParseOptions(delimiter="\t")
+    tables = [
+        csv.read_csv(out / f"plink.{one}.glm.linear", parse_options=tab, convert_options=options)
+        for one in model.trait_names
+    ]
+    found: Numbers = {
+        name: np.column_stack([table[column].to_numpy() for table in tables])
+        for name, column in columns.items()
+    }
     with np.errstate(divide="ignore"):
-        neg_log10_p = -np.log10(table["P"].to_numpy())
-    columns = {"beta": "BETA", "se": "SE", "t": "T_STAT"}
-    found: Numbers = {name: table[column].to_numpy() for name, column in columns.items()}
-    return found | {"neg_log10_p": neg_log10_p}
+        return found | {"neg_log10_p": -np.log10(found.pop("p"))}
 
 
 def plink_pca(data: Dataset, out: Path) -> Numbers:
@@ -95,6 +117,21 @@ def plink_imported(data: Dataset, out: Path) -> Numbers:
     if (out / "again.bed").read_bytes() != data.prefix.with_suffix(".bed").read_bytes():
         raise Disagreement("the .pgen does not turn back into the .bed that it came from")
     return {}
+
+
+# -- PCAone ------------------------------------------------------------------------------------
+
+
+def pcaone_command(data: Dataset, out: Path, threads: int) -> list[str]:
+    matrix_gb = 8 * data.recipe.people * data.recipe.variants / 2**30
+    memory = min(_PCAONE_GB, _PCAONE_PART * matrix_gb)
+    given = ("-b", data.prefix, "-k", COMPONENTS, "-m", f"{memory:.4f}", "-o", out / "pcaone")
+    return ["PCAone", *map(str, given), "-n", str(threads)]
+
+
+def pcaone_pca(data: Dataset, out: Path) -> Numbers:
+    eigenvalues = np.loadtxt(out / "pcaone.eigvals", ndmin=1)
+    return {"eigenvalues": eigenvalues, "scores": np.loadtxt(out / "pcaone.eigvecs", ndmin=2)}
 
 
 # -- bio2zarr ----------------------------------------------------------------------------------
@@ -133,7 +170,11 @@ def sgkit_command(data: Dataset, out: Path, threads: int, *, task: str) -> list[
 
 
 def sgkit_call(data: Dataset, out: Path, *, task: str) -> None:
-    _SGKIT[task](data.cohort, data.table)
+    _write(out, _SGKIT[task](data.cohort, data.table))
+
+
+def _write(out: Path, found: Numbers) -> None:
+    np.savez(out / "sgkit.npz", **found)
 
 
 def sgkit_numbers(data: Dataset, out: Path) -> Numbers:
@@ -145,9 +186,10 @@ def _sgkit_dataset(store: Path) -> xr.Dataset:
     import dask
     import sgkit
 
-    variants = sgkit.load_dataset(str(store)).sizes["variants"]
-    stored = -(-variants // (_STORED_CHUNK * dask.config.get("num_workers", 1)))
-    chunk = min(stored * _STORED_CHUNK, _LARGEST_CHUNK)
+    sizes = sgkit.load_dataset(str(store)).sizes
+    stored = -(-sizes["variants"] // (_STORED_CHUNK * dask.config.get("num_workers", 1)))
+    most = min(_LARGEST_CHUNK, _CHUNK_GENOTYPES // sizes["samples"]) // _STORED_CHUNK
+    chunk = min(stored, max(most, 1)) * _STORED_CHUNK
     return sgkit.load_dataset(str(store), chunks={"variants": chunk, "samples": -1})
 
 
@@ -166,34 +208,39 @@ def _mean_imputed(alleles: Any, kind: Any) -> Any:
     return alleles.map_blocks(dosage, dtype=kind, drop_axis=2, chunks=alleles.chunks[:2])
 
 
-def sgkit_frequencies(store: Path, table: Path) -> Numbers:
+def sgkit_frequencies(store: Path, table: Path, *, hwe: bool) -> Numbers:
     import sgkit
 
     found = _sgkit_dataset(store)[["variant_allele", "call_genotype", "call_genotype_mask"]]
-    found = sgkit.hardy_weinberg_test(sgkit.count_variant_genotypes(found))
-    found = found[["variant_genotype_count", "variant_hwe_p_value"]].compute()
+    found = sgkit.count_variant_genotypes(found)
+    asked = {"hwe_p": "variant_hwe_p_value"} if hwe else {}
+    if hwe:
+        found = sgkit.hardy_weinberg_test(found)
+    found = found[["variant_genotype_count", *asked.values()]].compute()
     hom_ref, het, hom_alt = found["variant_genotype_count"].values.T.astype(np.int64)
     counts: Numbers = {"n_hom_ref": hom_ref, "n_het": het, "n_hom_alt": hom_alt}
-    return counts | {"hwe_p": found["variant_hwe_p_value"].values}
+    return counts | {name: found[variable].values for name, variable in asked.items()}
 
 
 def sgkit_gwas(store: Path, table: Path) -> Numbers:
     import sgkit
 
     people = pd.read_csv(table, sep="\t")
+    model = Model()
     data = _sgkit_dataset(store)
     dosage = _mean_imputed(data["call_genotype"].data, np.float64)
     data = data[[]].assign(call_dosage=(("variants", "samples"), dosage))
-    for name in (TRAIT, *COVARIATES):
+    traits, covariates = list(model.trait_names), list(model.covariate_names)
+    for name in (*traits, *covariates):
         data[name] = ("samples", people[name].to_numpy(np.float64))
     found = sgkit.gwas_linear_regression(
-        data, dosage="call_dosage", covariates=list(COVARIATES), traits=[TRAIT], merge=False
+        data, dosage="call_dosage", covariates=covariates, traits=traits, merge=False
     ).compute()
     with np.errstate(divide="ignore"):
-        neg_log10_p = -np.log10(found["variant_linreg_p_value"].values[:, 0])
+        neg_log10_p = -np.log10(found["variant_linreg_p_value"].values)
     return {
-        "beta": found["variant_linreg_beta"].values[:, 0],
-        "t": found["variant_linreg_t_value"].values[:, 0],
+        "beta": found["variant_linreg_beta"].values,
+        "t": found["variant_linreg_t_value"].values,
         "neg_log10_p": neg_log10_p,
     }
 
@@ -226,7 +273,8 @@ def sgkit_pca(store: Path, table: Path, *, algorithm: str) -> Numbers:
 
 
 _SGKIT: dict[str, Callable[[Path, Path], Numbers]] = {
-    "frequencies": sgkit_frequencies,
+    "counts": partial(sgkit_frequencies, hwe=False),
+    "frequencies": partial(sgkit_frequencies, hwe=True),
     "gwas": sgkit_gwas,
     "pca-tsqr": partial(sgkit_pca, algorithm="tsqr"),
     "pca-randomized": partial(sgkit_pca, algorithm="randomized"),
@@ -235,7 +283,7 @@ _SGKIT: dict[str, Callable[[Path, Path], Numbers]] = {
 
 def _main() -> None:
     task, store, table, out = sys.argv[1:]
-    np.savez(Path(out) / "sgkit.npz", **_SGKIT[task](Path(store), Path(table)))
+    _write(Path(out), _SGKIT[task](Path(store), Path(table)))
 
 
 if __name__ == "__main__":

@@ -6,15 +6,16 @@ import importlib.metadata
 import math
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from benchmarks import dask_tax, growth
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+_MARKER = "<!-- {suite}:{end} -->"
 
 _LIBRARIES = ("sgkit", "bio2zarr", "numpy", "numba", "dask", "zarr", "xarray", "scipy")
 
@@ -31,6 +32,7 @@ def versions() -> dict[str, str]:
         found["PLINK 2"] = said.stdout.strip().removeprefix("PLINK ").split(" (")[0]
     except (OSError, subprocess.CalledProcessError):
         found["PLINK 2"] = "absent"
+    found["PCAone"] = "present" if shutil.which("PCAone") else "absent"
     return found | {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
@@ -54,29 +56,36 @@ def _cpus() -> int:
 
 def tables(session: Row) -> str:
     """Everything that a session found, as Markdown."""
-    parts = [_circumstances(session)]
     rows: list[Row] = session["outcomes"]
-    for size in dict.fromkeys(row["size"] for row in rows):
-        parts.append(_size_table([row for row in rows if row["size"] == size]))
-    growth = _growth_table(rows)
-    return "\n\n".join([*parts, growth] if growth else parts)
+    body = {"growth": growth.table, "dask": dask_tax.table}.get(session["suite"], _peers)
+    return f"{_circumstances(session)}\n\n{body(rows)}"
 
 
-def write_between_markers(readme: Path, text: str) -> None:
-    """Replace what lies between the markers of a README."""
+def failure(row: Row) -> str:
+    """What failed, in one line; nothing if it did not, or was not run."""
+    if not row["failure"].startswith("failed"):
+        return ""
+    named = [str(row[name]) for name in ("size", "title", "program") if name in row]
+    return f"{', '.join(named)}: {row['failure']}"
+
+
+def write_between_markers(readme: Path, suite: str, text: str) -> None:
+    """Replace what lies between a suite's markers of a README."""
+    begin, end = (_MARKER.format(suite=suite, end=which) for which in ("begin", "end"))
     whole = readme.read_text(encoding="utf-8")
-    before, rest = whole.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    readme.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    before, rest = whole.split(begin, 1)
+    _, after = rest.split(end, 1)
+    readme.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def _circumstances(session: Row) -> str:
     there, settings = session["machine"], session["settings"]
     used = ", ".join(f"{name} {version}" for name, version in session["versions"].items())
+    threads = " and ".join(str(one) for one in settings["threads"])
     lines = [
         f"{session['date']}; {there['cores']:g} cores, {there['memory_gib']:g} GiB of memory; "
-        f"{settings['threads']} threads for every program; medians of {settings['runs']} runs. "
-        f"{used}."
+        f"{threads} threads for every program; medians of {settings['runs']} runs unless a table "
+        f"says otherwise. {used}."
     ]
     if settings["quick"]:
         lines.append("**Quick run: it shows that everything works, not how fast it is.**")
@@ -88,35 +97,69 @@ def _circumstances(session: Row) -> str:
     return "\n\n".join(lines)
 
 
+def _peers(rows: Sequence[Row]) -> str:
+    """Tables of sizes and threads, and the growth over sizes where there are several."""
+    groups = dict.fromkeys((row["size"], row["threads"]) for row in rows)
+    parts = [_size_table([row for row in rows if _group(row) == group]) for group in groups]
+    fitted = _growth_table(rows)
+    return "\n\n".join([*parts, fitted] if fitted else parts)
+
+
+def _group(row: Row) -> tuple[str, int]:
+    return row["size"], row["threads"]
+
+
 def _size_table(rows: Sequence[Row]) -> str:
     first = rows[0]
+    threads = "1 thread" if first["threads"] == 1 else f"{first['threads']} threads"
     lines = [
-        f"### {first['size']}: {first['people']:,} people × {first['variants']:,} variants",
+        f"### {first['size']}: {first['people']:,} people × {first['variants']:,} variants, "
+        f"{threads}",
         "",
-        "| job | against | wall | CPU | warm | peak memory, ours : theirs "
-        "| answers | *ours: wall, warm* |",
-        "|---|---|--:|--:|--:|--:|---|--:|",
+        "| job | against | wall | CPU | warm | peak memory, ours : theirs | answers | runs "
+        "| *ours: wall, warm* | *theirs: wall, warm* |",
+        "|---|---|--:|--:|--:|--:|---|--:|--:|--:|",
     ]
-    for job in dict.fromkeys(row["job"] for row in rows):
-        own, *others = [row for row in rows if row["job"] == job]
-        lines += [_comparison(own, other) for other in others]
+    by_job = {row["job"]: [one for one in rows if one["job"] == row["job"]] for row in rows}
+    for own, *others in by_job.values():
+        near = [one | _NOT_COMPARED for one in by_job.get(own["beside"], [])[1:]]
+        lines += [_comparison(own, other) for other in (*others, *near)]
+        if not others and not near:
+            lines.append(_alone(own))
     return "\n".join(lines)
+
+
+# What is set beside a job whose question is another.
+_NOT_COMPARED = {"agreement": "times only"}
 
 
 def _comparison(own: Row, other: Row) -> str:
     name = f"| {own['title']} | {other['program']} "
     failure = f"genome_eu {own['failure']}" if own["failure"] else other["failure"]
     if failure:
-        return f"{name}| | | | | {failure} | |"
+        return f"{name}| | | | | {failure} | | | |"
     cells = [
         _ratio(_median(other, "wall_s"), _median(own, "wall_s")),
         _ratio(_cpu(other), _cpu(own)),
         _warm_ratio(own, other),
         f"{_mib(own)} : {_mib(other)} MiB",
         other["agreement"],
-        f"*{_seconds(_median(own, 'wall_s'))}, {_seconds(_warm(own))}*",
+        f"{_runs(own)} : {_runs(other)}",
+        *(f"*{_seconds(_median(one, 'wall_s'))}, {_seconds(_warm(one))}*" for one in (own, other)),
     ]
     return f"{name}| {' | '.join(cells)} |"
+
+
+def _alone(own: Row) -> str:
+    seconds = f"*{_seconds(_median(own, 'wall_s'))}, {_seconds(_warm(own))}*"
+    cells = [own["failure"] or "–", _runs(own), seconds, ""]
+    return f"| {own['title']} | – | | | | {_mib(own)} MiB | {' | '.join(cells)} |"
+
+
+def _runs(row: Row) -> str:
+    """Runs behind each median: of whole processes, and of warm calls where they are not as many."""
+    whole, warm = len(row["whole_process"]), len(row["in_process_s"])
+    return str(whole) if warm in (0, whole) else f"{whole}, {warm}"
 
 
 def _warm_ratio(own: Row, other: Row) -> str:
@@ -129,13 +172,13 @@ def _warm_ratio(own: Row, other: Row) -> str:
 def _growth_table(rows: Sequence[Row]) -> str:
     """Exponents k of time ∝ genotypes^k, fitted over the sizes."""
     lines = []
-    for job, program in dict.fromkeys((row["title"], row["program"]) for row in rows):
+    for key in dict.fromkeys((row["title"], row["program"], row["threads"]) for row in rows):
         mine = [
             row
             for row in rows
-            if (row["title"], row["program"]) == (job, program) and not row["failure"]
+            if (row["title"], row["program"], row["threads"]) == key and not row["failure"]
         ]
-        if len(mine) < 2:
+        if len({row["size"] for row in mine}) < 2:
             continue
         genotypes = [row["people"] * row["variants"] for row in mine]
         cells = [
@@ -143,14 +186,14 @@ def _growth_table(rows: Sequence[Row]) -> str:
             _exponent(genotypes, [_warm(row) for row in mine]),
             _exponent(genotypes, [_peak(row) for row in mine]),
         ]
-        lines.append(f"| {job} | {program} | {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(map(str, key))} | {' | '.join(cells)} |")
     if not lines:
         return ""
     header = [
         "### Growth: exponents k of genotypes^k",
         "",
-        "| job | program | wall | warm | peak memory |",
-        "|---|---|--:|--:|--:|",
+        "| job | program | threads | wall | warm | peak memory |",
+        "|---|---|--:|--:|--:|--:|",
     ]
     return "\n".join([*header, *lines])
 
@@ -158,23 +201,27 @@ def _growth_table(rows: Sequence[Row]) -> str:
 def _exponent(genotypes: Sequence[int], values: Sequence[float]) -> str:
     if not all(value > 0 for value in values):
         return "–"
-    return f"{np.polyfit(np.log(genotypes), np.log(values), 1)[0]:.2f}"
+    return f"{growth.exponent(genotypes, values):.2f}"
 
 
 def _median(row: Row, name: str) -> float:
-    return statistics.median(cost[name] for cost in row["whole_process"])
+    return _middle([cost[name] for cost in row["whole_process"]])
 
 
 def _cpu(row: Row) -> float:
-    return statistics.median(cost["user_s"] + cost["system_s"] for cost in row["whole_process"])
+    return _middle([cost["user_s"] + cost["system_s"] for cost in row["whole_process"]])
 
 
 def _peak(row: Row) -> float:
-    return max(cost["peak_bytes"] for cost in row["whole_process"])
+    return max((cost["peak_bytes"] for cost in row["whole_process"]), default=math.nan)
 
 
 def _warm(row: Row) -> float:
-    return statistics.median(row["in_process_s"]) if row["in_process_s"] else math.nan
+    return _middle(row["in_process_s"])
+
+
+def _middle(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else math.nan
 
 
 def _ratio(theirs: float, ours: float) -> str:
@@ -195,4 +242,5 @@ def _figures(value: float) -> str:
 
 
 def _mib(row: Row) -> str:
-    return f"{_peak(row) / 2**20:,.0f}"
+    peak = _peak(row)
+    return "–" if math.isnan(peak) else f"{peak / 2**20:,.0f}"

@@ -1,4 +1,4 @@
-"""One session: every job at every size, all programs in turn, checked, timed."""
+"""One session: the jobs of a size, all programs in turn, checked, timed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accounting import Cost, ProcessFailed, measured
+from benchmarks.accounting import Cost, Pace, ProcessFailed, measured
 from benchmarks.agreement import Disagreement
 from benchmarks.data import Dataset, Size, prepare
 from benchmarks.jobs import Contender, Job, Limits, fresh
@@ -21,9 +21,10 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass
 class Outcome:
-    """What one program did on one job at one size."""
+    """What one program did on one job at one size, with so many threads."""
 
     size: Size
+    threads: int
     job: Job
     contender: Contender
     whole: list[Cost] = field(default_factory=list)
@@ -31,17 +32,25 @@ class Outcome:
     agreement: str = ""
     failure: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """For the raw results: seconds and bytes of every run."""
+    @property
+    def seconds(self) -> list[float]:
+        """Of every whole process so far."""
+        return [cost.wall_s for cost in self.whole]
+
+    def as_json(self, pace: Pace) -> dict[str, Any]:
+        """For the raw results: seconds and bytes of every run that counts."""
+        told = self.whole[pace.told(self.seconds)]
         return {
             "size": self.size.name,
+            "threads": self.threads,
             "people": self.size.people,
             "variants": self.size.variants,
             "job": self.job.name,
             "title": self.job.title,
             "program": self.contender.label,
             "ours": self.contender is self.job.own,
-            "whole_process": [cost.as_json() for cost in self.whole],
+            "beside": self.job.beside,
+            "whole_process": [cost.as_json() for cost in told],
             "in_process_s": self.warm,
             "agreement": self.agreement,
             "failure": self.failure,
@@ -54,11 +63,15 @@ class Settings:
 
     work: Path
     limits: Limits
-    runs: int
+    pace: Pace
     quick: bool
     seed: int
     timeout_s: float
     say: Callable[[str], object]
+
+    def answers(self, job: Job) -> Path:
+        """Where the programs leave their answers to a job, each in a folder of its own."""
+        return self.work / "runs" / job.name
 
 
 def run_size(size: Size, jobs: Sequence[Job], settings: Settings) -> list[Outcome]:
@@ -68,9 +81,26 @@ def run_size(size: Size, jobs: Sequence[Job], settings: Settings) -> list[Outcom
         for rate in sorted({job.missing for job in jobs})
     }
     outcomes: list[Outcome] = []
+    started: set[str] = set()
     for job in jobs:
-        outcomes += _whole(size, job, datasets[job.missing], settings)
-    _warm(size, outcomes, datasets, settings)
+        outcomes += _whole(size, job, datasets[job.missing], settings, started)
+    able = [one for one in outcomes if one.contender.call is not None and not one.failure]
+    for program in dict.fromkeys(one.contender.program for one in able):
+        settings.say(f"{size.name}, {program} inside one process")
+        mine = [one for one in able if one.contender.program == program]
+        asked = [(one.job.name, one.contender.slug, datasets[one.job.missing]) for one in mine]
+        try:
+            seconds, _ = inside_one_process(program, asked, settings)
+        except ProcessFailed as error:
+            for one in mine:
+                one.failure = f"failed inside one process: {error}"
+            continue
+        for one in mine:
+            one.warm = seconds[one.job.name, one.contender.slug]
+    # The calls have left their answers where the processes had left theirs.
+    for job in jobs:
+        own, *others = [one for one in outcomes if one.job is job]
+        _check(job, datasets[job.missing], own, others, settings)
     return outcomes
 
 
@@ -94,30 +124,44 @@ def environment(program: str, threads: int) -> dict[str, str]:
     }
 
 
-def _whole(size: Size, job: Job, data: Dataset, settings: Settings) -> list[Outcome]:
-    """Rounds in which each program runs once, so that a busy minute falls on all of them."""
-    outcomes = [Outcome(size, job, one) for one in job.contenders]
+def _whole(
+    size: Size, job: Job, data: Dataset, settings: Settings, started: set[str]
+) -> list[Outcome]:
+    """Rounds in which each program runs once, so that a busy minute falls on all of them.
+
+    A quick run starts a program that can be called inside a process only if it has not `started`.
+    """
+    outcomes = [Outcome(size, settings.limits.threads, job, one) for one in job.at(size)]
     for one in outcomes:
-        if one.contender.program == "PLINK 2" and shutil.which("plink2") is None:
-            one.failure = "not run: plink2 is not on PATH"
+        executable = one.contender.executable
+        if executable and shutil.which(executable) is None:
+            one.failure = f"not run: {executable} is not on PATH"
         elif not one.contender.fits(size, settings.limits):
             one.failure = "not run: needs more memory than there is"
-    base = settings.work / "runs" / job.name
-    # A first round that is not told fills the page cache and the caches of compiled code.
-    rounds = range(settings.runs) if settings.quick else range(-1, settings.runs)
-    for number in rounds:
-        settings.say(f"{size.name}, {job.title}: round {number + 1} of {settings.runs}")
-        running = [one for one in outcomes if not one.failure]
+    asked = [
+        one
+        for one in outcomes
+        if not (settings.quick and one.contender.call and one.contender.program in started)
+    ]
+    started |= {one.contender.program for one in asked}
+    number = 0
+    while running := [
+        one for one in asked if not one.failure and not settings.pace.enough(one.seconds)
+    ]:
+        number += 1
+        settings.say(f"{size.name}, {job.title}: round {number}")
         for one in running:
-            cost = _one_process(one, data, base, settings)
-            if cost is not None and number >= 0:
+            cost = _one_process(one, data, settings)
+            if cost is not None:
                 one.whole.append(cost)
-        _check(job, data, outcomes, base)
+        if outcomes[0] in asked:
+            _check(job, data, outcomes[0], running, settings)
     return outcomes
 
 
-def _one_process(one: Outcome, data: Dataset, base: Path, settings: Settings) -> Cost | None:
+def _one_process(one: Outcome, data: Dataset, settings: Settings) -> Cost | None:
     threads = settings.limits.threads
+    base = settings.answers(one.job)
     out = fresh(base / one.contender.slug)
     try:
         return measured(
@@ -132,11 +176,13 @@ def _one_process(one: Outcome, data: Dataset, base: Path, settings: Settings) ->
         return None
 
 
-def _check(job: Job, data: Dataset, outcomes: Sequence[Outcome], base: Path) -> None:
-    """No time counts unless the answer was found right in the same round."""
-    own, *others = outcomes
+def _check(
+    job: Job, data: Dataset, own: Outcome, others: Sequence[Outcome], settings: Settings
+) -> None:
+    """No time counts unless the answer that it took was found right."""
+    base = settings.answers(job)
     for one in others:
-        if one.failure or own.failure:
+        if one is own or one.failure or own.failure:
             continue
         try:
             told = job.agree(
@@ -148,32 +194,46 @@ def _check(job: Job, data: Dataset, outcomes: Sequence[Outcome], base: Path) -> 
             one.agreement = told
 
 
-def _warm(
-    size: Size, outcomes: Sequence[Outcome], datasets: dict[float, Dataset], settings: Settings
-) -> None:
-    runs = 1 if settings.quick else settings.runs
-    able = [one for one in outcomes if one.contender.call is not None and not one.failure]
-    for program in dict.fromkeys(one.contender.program for one in able):
-        settings.say(f"{size.name}, {program} inside one process")
-        mine = [one for one in able if one.contender.program == program]
-        named = [
-            f"{one.job.name}:{one.contender.slug}:{datasets[one.job.missing].folder}"
-            for one in mine
-        ]
-        scratch, log = settings.work / "runs" / "warm", settings.work / "runs" / "warm.log"
-        warm = [sys.executable, "-m", "benchmarks.warm", str(scratch), *named]
-        try:
-            measured(
-                [*warm, "--runs", str(runs)],
-                log,
-                env=environment(program, settings.limits.threads),
-                cores=settings.limits.threads,
-                timeout_s=settings.timeout_s * len(mine),
-            )
-        except ProcessFailed as error:
-            settings.say(f"{program} inside one process: {error}")
-        for line in (log / "stdout").read_text().splitlines():
-            told = json.loads(line) if line.startswith('{"job"') else {}
-            for one in mine:
-                if (one.job.name, one.contender.slug) == (told.get("job"), told.get("slug")):
-                    one.warm.append(told["seconds"])
+def inside_one_process(
+    program: str, asked: Sequence[tuple[str, str, Dataset]], settings: Settings
+) -> tuple[dict[tuple[str, str], list[float]], Cost]:
+    """Time calls of one program, one after the other, in one process of their own.
+
+    Parameters
+    ----------
+    program : str
+    asked : sequence
+        What `jobs.call_named` knows by two names, and on which data.
+    settings : Settings
+
+    Returns
+    -------
+    seconds : dict
+        Of the calls that count, by their two names.
+    cost : Cost
+        Of the process.
+
+    Raises
+    ------
+    ProcessFailed
+        A call failed, or all of them did not end in time.
+    """
+    answers = settings.work / "runs"
+    log = answers / "warm.log"
+    named = [f"{job}:{slug}:{data.folder}" for job, slug, data in asked]
+    pace, threads = settings.pace, settings.limits.threads
+    often = {"runs": pace.runs, "slow-after": pace.slow_after, "slow-runs": pace.slow_runs}
+    options = [word for name, value in often.items() for word in (f"--{name}", str(value))]
+    cost = measured(
+        [sys.executable, "-m", "benchmarks.warm", str(answers), *named, *options],
+        log,
+        env=environment(program, threads),
+        cores=threads,
+        timeout_s=settings.timeout_s * len(asked),
+    )
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for line in (log / "stdout").read_text().splitlines():
+        if line.startswith('{"job"'):
+            told = json.loads(line)
+            seconds.setdefault((told["job"], told["slug"]), []).append(told["seconds"])
+    return seconds, cost

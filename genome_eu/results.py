@@ -7,13 +7,15 @@ included. The dimension `variants` has one entry per row: a variant and one of i
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -21,6 +23,8 @@ from genome_eu.errors import UsageError
 from genome_eu.stats import counts, linear
 
 ROWS, GROUPS, TRAITS = "variants", "cohorts", "traits"
+# The CF conventions' attribute for codes that stand for words.
+_MEANINGS = "flag_meanings"
 
 
 class FrequencyResult(xr.Dataset):
@@ -38,11 +42,13 @@ class FrequencyResult(xr.Dataset):
 
         return frequency_comparison(self, **options)
 
-    def to_files(self, folder: str | Path) -> list[Path]:
+    def to_files(
+        self, folder: str | Path, formats: Collection[str] = ("parquet", "plink")
+    ) -> list[Path]:
         """Write Parquet and PLINK 2's `.afreq`, `.gcount`, `.hardy` into a folder."""
         from genome_eu.formats.folder import FrequencyFiles
 
-        with FrequencyFiles(Path(folder)) as files:
+        with FrequencyFiles(Path(folder), formats) as files:
             files.append(self)
         return files.paths
 
@@ -114,25 +120,34 @@ class GwasResult(xr.Dataset):
             writer.append(self.isel(traits=[place]))
         return Path(path)
 
-    def to_files(self, folder: str | Path) -> list[Path]:
+    def to_files(
+        self, folder: str | Path, formats: Collection[str] = ("parquet", "plink", "ssf")
+    ) -> list[Path]:
         """Write Parquet, and per trait PLINK 2's `.glm.linear` and GWAS-SSF."""
         from genome_eu.formats.folder import GwasFiles
 
-        with GwasFiles(Path(folder)) as files:
+        with GwasFiles(Path(folder), formats) as files:
             files.append(self)
         return files.paths
 
 
+def _text(dims: Any, values: NDArray) -> xr.Variable:
+    """A variable of Python strings, as it is: xarray would look whether they are dates."""
+    return xr.Variable(dims, values, fastpath=True)
+
+
 def row_variables(rows: pd.DataFrame, contigs: Sequence[str]) -> dict[str, Any]:
     """The variables that name rows, in sgkit's names."""
-    index = pd.Index(contigs).get_indexer(pd.Index(rows["contig"]))
+    # Arrow shares the memory of pandas' strings; an index of them would be hashed again.
+    names = pa.array(rows["contig"]).cast(pa.large_string())
+    index = np.asarray(pc.index_in(names, pa.array(contigs, pa.large_string())).fill_null(-1))
     alleles = np.column_stack([rows["ref"].to_numpy(object), rows["alt"].to_numpy(object)])
     return {
-        "contig_id": ("contigs", np.array(contigs, dtype=object)),
+        "contig_id": _text("contigs", np.array(contigs, dtype=object)),
         "variant_contig": (ROWS, index.astype(np.int16)),
         "variant_position": (ROWS, rows["position"].to_numpy(np.int32)),
-        "variant_allele": ((ROWS, "alleles"), alleles),
-        "variant_id": (ROWS, rows["id"].to_numpy(object)),
+        "variant_allele": _text((ROWS, "alleles"), alleles),
+        "variant_id": _text(ROWS, rows["id"].to_numpy(object)),
     }
 
 
@@ -188,8 +203,14 @@ def gwas_shard(
     traits: Sequence[str],
     attrs: dict[str, Any],
 ) -> GwasResult:
-    """A shard of a linear GWAS as a dataset."""
+    """A shard of a linear GWAS as a dataset.
+
+    Its `variant_linreg_errcode` holds places in the attribute `flag_meanings`: one byte a test,
+    where Python's strings would take longer than the tests. `join` gives the words.
+    """
     both = (ROWS, TRAITS)
+    p_value = np.negative(found.neg_log10_p)
+    np.power(10.0, p_value, out=p_value)
     variables = row_variables(rows, contigs)
     variables |= {
         "trait_id": (TRAITS, np.array(traits, dtype=object)),
@@ -201,28 +222,31 @@ def gwas_shard(
         "variant_linreg_beta": (both, found.beta),
         "variant_linreg_se": (both, found.se),
         "variant_linreg_t_value": (both, found.t),
-        "variant_linreg_p_value": (both, 10.0**-found.neg_log10_p),
+        "variant_linreg_p_value": (both, p_value),
         "variant_linreg_neg_log10_p": (both, found.neg_log10_p),
         "variant_linreg_n": (both, found.n),
         "variant_linreg_df": (both, found.df),
-        "variant_linreg_errcode": (both, np.array(linear.ERRCODES, dtype=object)[found.errcode]),
+        "variant_linreg_errcode": (both, found.errcode, {_MEANINGS: " ".join(linear.ERRCODES)}),
     }
     return GwasResult(variables, attrs=attrs)
 
 
 def join(shards: Sequence[xr.Dataset], dim: str = ROWS) -> Any:
-    """Shards as one dataset, keeping what does not run along `dim` from the first."""
+    """Shards as one dataset, keeping what does not run along `dim` from the first.
+
+    Codes whose meanings a variable declares become these words.
+    """
     first = shards[0]
-    if len(shards) == 1:
-        return first
     variables: dict[str, Any] = {}
     for name, variable in first.variables.items():
-        if dim not in variable.dims:
-            variables[str(name)] = (variable.dims, variable.values)
-            continue
-        axis = variable.dims.index(dim)
-        values = [shard[name].values for shard in shards]
-        variables[str(name)] = (variable.dims, np.concatenate(values, axis=axis))
+        values = variable.values
+        if len(shards) > 1 and dim in variable.dims:
+            axis = variable.dims.index(dim)
+            values = np.concatenate([shard[name].values for shard in shards], axis=axis)
+        attrs = dict(variable.attrs)
+        if _MEANINGS in attrs:
+            values = np.array(attrs.pop(_MEANINGS).split(), dtype=object)[values]
+        variables[str(name)] = xr.Variable(variable.dims, values, attrs, fastpath=True)
     return type(first)(variables, attrs=first.attrs)
 
 

@@ -16,9 +16,11 @@ from genome_eu.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
     from genome_eu.federation.questions import Questions, Run
+    from genome_eu.formats.folder import FrequencyFiles, GwasFiles
 
 Target = Annotated[Path, typer.Argument(help="A cohort (*.vcz) or a federation (*.toml).")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the files of the result.")]
+OnDevice = Annotated[str, typer.Option("--device", help="Kernels compute on: auto, cpu, gpu.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 OnDask = Annotated[str | None, typer.Option("--dask", help="Dask scheduler, tcp://host:port.")]
 
@@ -29,18 +31,24 @@ def freq(
     target: Target,
     out: Out,
     by: Annotated[str, typer.Option(help="Columns to group people by: population,sex")] = "",
+    formats: Annotated[str, typer.Option(help="Files to write, of parquet, plink.")] = (
+        "parquet,plink"
+    ),
     dask: OnDask = None,
+    device: OnDevice = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Allele counts and frequencies, call rates, exact Hardy–Weinberg tests."""
     from genome_eu.compute import connected
     from genome_eu.formats.folder import FrequencyFiles
 
+    chosen = _formats(FrequencyFiles, formats)
     asked = _open(target, out)
     with connected(dask):
+        asked.use_device(device)
         run, shards = asked.frequency_shards(_names(by))
         rows = 0
-        with FrequencyFiles(out) as files:
+        with FrequencyFiles(out, chosen) as files:
             for shard in shards:
                 files.append(shard)
                 rows += shard.sizes["variants"]
@@ -51,7 +59,11 @@ def pca(
     target: Target,
     out: Out,
     components: Annotated[int, typer.Option(help="Leading components to compute.")] = 10,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest residual of a component, relative to the first.")
+    ] = 1e-7,
     dask: OnDask = None,
+    device: OnDevice = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Principal components; people's scores stay where the people are."""
@@ -59,7 +71,8 @@ def pca(
 
     asked = _open(target, out)
     with connected(dask):
-        run, found = asked.pca_run(components)
+        asked.use_device(device)
+        run, found = asked.pca_run(components, tolerance=tolerance)
     summary = {
         "pca_id": found.pca_id,
         "rows_used": found.attrs["rows_used"],
@@ -89,17 +102,26 @@ def gwas(
             "--site-effects/--no-site-effects", help="One intercept per site, or one for all."
         ),
     ] = True,
+    formats: Annotated[str, typer.Option(help="Files to write, of parquet, plink, ssf.")] = (
+        "parquet,plink,ssf"
+    ),
     dask: OnDask = None,
+    device: OnDevice = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Linear regression of traits on dosage, with covariates and principal components."""
+    import numpy as np
+
     from genome_eu.compute import connected
     from genome_eu.formats.folder import GwasFiles
+    from genome_eu.formats.rows import error_codes
 
     if missing not in ("mean", "drop"):
         raise UsageError(f"--missing {missing}: choose mean or drop")
+    chosen = _formats(GwasFiles, formats)
     asked = _open(target, out)
     with connected(dask):
+        asked.use_device(device)
         run, groups = asked.gwas_shards(
             _traits(trait),
             covariates=_names(covariates),
@@ -108,15 +130,16 @@ def gwas(
             site_effects=site_effects,
         )
         tests = hits = 0
-        with GwasFiles(out) as files:
+        with GwasFiles(out, chosen) as files:
             for number, shards in enumerate(groups):
                 if number:
                     files.next_group()
                 for shard in shards:
                     files.append(shard)
+                    codes, meanings = error_codes(shard)
+                    tests += int(np.count_nonzero(codes == meanings.index(".")))
                     p = shard["variant_linreg_neg_log10_p"].values
-                    tests += int((shard["variant_linreg_errcode"].values == ".").sum())
-                    hits += int((p >= 7.30103).sum())
+                    hits += int(np.count_nonzero(p >= 7.30103))
     _finish(out, run, files.paths, {"tests": tests, "tests with p <= 5e-8": hits}, as_json)
 
 
@@ -137,6 +160,13 @@ def _open(target: Path, out: Path) -> Questions:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _formats(files: type[FrequencyFiles | GwasFiles], text: str) -> tuple[str, ...]:
+    try:
+        return files.chosen(_names(text))
+    except UsageError as error:
+        raise UsageError(f"--{error}") from None
 
 
 def _traits(given: Sequence[str]) -> list[str]:

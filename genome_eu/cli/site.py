@@ -69,6 +69,7 @@ def serve(
     dask: Annotated[
         str | None, typer.Option(help="Dask scheduler to compute on, tcp://host:port.")
     ] = None,
+    device: Annotated[str, typer.Option(help="Kernels compute on: auto, cpu, gpu.")] = "auto",
 ) -> None:
     """Answer plans from the exchange until stopped (Ctrl-C or SIGTERM)."""
     from genome_eu.compute import connected
@@ -82,4 +83,5 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     site, inbox = open_served(settings)
     with connected(dask):
+        site.use_device(device)
         serve_site(site, inbox, stop=stop, idle_exit_s=idle_exit)

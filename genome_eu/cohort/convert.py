@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import inspect
 import os
@@ -17,8 +18,11 @@ from typing import Any
 
 import pandas as pd
 import zarr
+from numpy.typing import NDArray
 
 from genome_eu._version import __version__
+from genome_eu.cohort.arrays import ZARR_2
+from genome_eu.cohort.bed import GENOTYPE_ARRAYS, BedCalls
 from genome_eu.cohort.genome import agree_on_build, check_build_name, check_positions
 from genome_eu.cohort.packing import FORMAT, GROUP, write_packed_group
 from genome_eu.cohort.plink import PlinkFileset, open_plink, plink_bed_path, plink_encoding_source
@@ -27,6 +31,8 @@ from genome_eu.cohort.store import CohortStore, open_store
 from genome_eu.cohort.vcf import explode_vcf, open_vcf, vcf_encoding_source
 from genome_eu.errors import BadInput, GenomeEuError, SourceError, UsageError
 
+# Older versions of bio2zarr consolidate before the store is complete.
+_UNCONSOLIDATED: dict[str, Any] = {} if ZARR_2 else {"use_consolidated": False}
 _ZARR_MARKERS = (".zgroup", ".zmetadata", "zarr.json")
 _TARGET_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 # After an import that was stopped: how long its writers may last, and when they count as gone.
@@ -154,16 +160,14 @@ def _convert(
         exploded = partial / "exploded"
         explode_vcf(source.path, exploded, show_progress)
         encoding = vcf_encoding_source(exploded, matched.keep)
-    _encode(encoding, complete, show_progress)
-    shutil.rmtree(partial / "exploded", ignore_errors=True)
 
-    import tqdm
-
-    root = zarr.open_group(str(complete), mode="r+")
-    with tqdm.tqdm(
-        total=encoding.num_records, desc="    Pack", unit="vars", disable=not show_progress
-    ) as bar:
-        facts, ends = write_packed_group(root, table, source=str(source.path), progress=bar.update)
+    with _every_chunk_written():
+        root, calls = _encode(encoding, complete, source.fileset, matched.keep, show_progress)
+        shutil.rmtree(partial / "exploded", ignore_errors=True)
+        with _bar(encoding.num_records, show_progress) as bar:
+            facts, ends = write_packed_group(
+                root, table, source=str(source.path), progress=bar.update, calls=calls
+            )
     check_positions(source.path.name, build, ends.items())
     root[GROUP].attrs.update(
         {
@@ -184,19 +188,39 @@ def _convert(
     return complete
 
 
-def _encode(source: Any, path: Path, show_progress: bool) -> None:
+def _bar(variants: int, show_progress: bool) -> Any:
+    import tqdm
+
+    return tqdm.tqdm(total=variants, desc="    Pack", unit="vars", disable=not show_progress)
+
+
+def _encode(
+    encoding: Any,
+    path: Path,
+    fileset: PlinkFileset | None,
+    keep: NDArray,
+    show_progress: bool,
+) -> tuple[Any, BedCalls | None]:
+    """Make the VCF Zarr store; its calls, where they are not in it yet."""
     from bio2zarr import vcz
 
+    schema = encoding.generate_schema()
+    whole_schema = copy.copy(schema)
+    if fileset is not None:
+        schema.fields = [field for field in schema.fields if field.name not in GENOTYPE_ARRAYS]
     # Only newer versions can be told; older ones write format 2 unless the environment differs.
     accepted = inspect.signature(vcz.VcfZarrWriter).parameters
     both_stacks = {"zarr_format": 2} if "zarr_format" in accepted else {}
-    with _every_chunk_written():
-        writer = vcz.VcfZarrWriter(type(source), path, **both_stacks)
-        writer.init(source, target_num_partitions=1, schema=source.generate_schema())
-        # Zero workers: spawned ones would import the caller's script again.
-        writer.encode_all_partitions(worker_processes=0, show_progress=show_progress)
-        writer.finalise(show_progress)
-        writer.create_index()
+    writer = vcz.VcfZarrWriter(type(encoding), path, **both_stacks)
+    writer.init(encoding, target_num_partitions=1, schema=schema)
+    # Zero workers: spawned ones would import the caller's script again.
+    writer.encode_all_partitions(worker_processes=0, show_progress=show_progress)
+    writer.finalise(show_progress)
+    writer.create_index()
+    root = zarr.open_group(str(path), mode="r+", **_UNCONSOLIDATED)
+    if fileset is None:
+        return root, None
+    return root, BedCalls(root, whole_schema, fileset.bed, len(fileset.fam), keep)
 
 
 def _every_chunk_written() -> contextlib.AbstractContextManager[object]:

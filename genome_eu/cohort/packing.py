@@ -4,6 +4,8 @@ Everything is in one group of a VCF Zarr store::
 
     genome_eu/packed           uint8 (rows, ceil(people / 4)), chunked by whole rows
     genome_eu/packed_digest    uint8 (chunks, 32), SHA-256 of each chunk's bytes
+    genome_eu/row_counts       int32 (rows, 3), people het, hom_alt and missing
+    genome_eu/rows_parquet     uint8 (bytes,), the names of the rows as one Parquet file
     genome_eu/row_variant      int32 (rows,)
     genome_eu/row_allele       int16 (rows,), from 1
     genome_eu/samples_parquet  uint8 (bytes,), the table of people as one Parquet file
@@ -15,36 +17,52 @@ who are homozygous for the reference.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import numcodecs
 import numpy as np
 import pandas as pd
-import zarr
 from numpy.typing import NDArray
 
-from genome_eu.cohort.rows import RowTally, count_alts, row_map, row_table
+from genome_eu.cohort.arrays import ArrayWriter, ByteFile, create_array
+from genome_eu.cohort.rows import RowTableWriter, RowTally, count_alts, row_map, row_table
 from genome_eu.cohort.samples import table_digest, to_parquet_bytes
+from genome_eu.cohort.threads import cores, in_order
 from genome_eu.errors import SourceError
-from genome_eu.kernels import pack_genotypes
+from genome_eu.kernels import PackedBlock, backend, pack_genotypes
 
 GROUP = "genome_eu"
-FORMAT = 1
+FORMAT = 2
 DIGEST_BYTES = 32
 
 # A chunk is what a worker reads and checks at once: large enough for a disk, and small enough
 # that a cohort of a few hundred people still has work for many workers.
 _CHUNK_BYTES = 8 * 2**20
 _CHUNK_ROWS = 8192
+_COLUMN_ROWS = 2**18
 
-# Bits of a packed byte have no bytes to shuffle; zstd halves what lz4 leaves and still decodes
-# at more than 1 GB/s.
-_COMPRESSOR = numcodecs.Blosc("zstd", clevel=3, shuffle=numcodecs.Blosc.NOSHUFFLE)
+# Reading must not hold up kernels that take 1.5 GB/s and more on each core. Size (of the packed
+# bytes) and reading on one and two cores, 10,000 simulated people x 7,000 unlinked rows:
+#   none 1.00, 10 GB/s; lz4 0.68, 2.6 and 5.3 GB/s; zstd 1 0.43, 0.7 and 1.1; zstd 3 0.45, 0.5.
+# Real rows (358 and 503 people): lz4 0.39 and 0.60, zstd 1 0.22 and 0.39. Shuffling bytes does
+# nothing to bytes; shuffling bits makes lz4 0.59 (real: 0.66 and 0.58) and reads at 0.9 GB/s.
+_COMPRESSOR = numcodecs.Blosc("lz4", clevel=9, shuffle=numcodecs.Blosc.NOSHUFFLE)
 
-_MISSING_PER_BYTE = np.array(
-    [sum((byte >> shift) & 3 == 3 for shift in (0, 2, 4, 6)) for byte in range(256)], dtype=np.uint8
-)
+# Memory of an import: what threads pack at once, and alleles that are named at once.
+_BYTES_AT_ONCE = 2**30
+_ALLELES_AT_ONCE = 2**19
+
+
+class Calls(Protocol):
+    """The calls of a source; steps of them are packed on many threads."""
+
+    def pack(self, variants: slice, n_alts: NDArray) -> tuple[NDArray[np.uint8], bytes]:
+        """Packed rows of some variants, and the SHA-256 of their called alleles.
+
+        The alleles are those of ``call_genotype``, as `source_digest` reads them.
+        """
+        ...
 
 
 def packed_chunk_rows(people: int) -> int:
@@ -53,7 +71,12 @@ def packed_chunk_rows(people: int) -> int:
 
 
 def write_packed_group(
-    root: Any, table: pd.DataFrame, *, source: str, progress: Callable[[int], object]
+    root: Any,
+    table: pd.DataFrame,
+    *,
+    source: str,
+    progress: Callable[[int], object],
+    calls: Calls | None = None,
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Write the packed group of a VCF Zarr store, all but its attributes.
 
@@ -67,6 +90,8 @@ def write_packed_group(
         Name for error messages.
     progress : callable
         Told the number of variants after each step.
+    calls : Calls, optional
+        What is packed; if not given, ``call_genotype`` is read.
 
     Returns
     -------
@@ -75,39 +100,36 @@ def write_packed_group(
     ends : dict
         Largest position on each contig.
     """
-    people = len(table)
-    variants, _, ploidy = root["call_genotype"].shape
+    genotypes = root["call_genotype"]
+    variants, people, ploidy = genotypes.shape
     if ploidy > 2:
         raise SourceError(
             f"{source} has calls of {ploidy} alleles; only haploid and diploid calls can be "
             "imported."
         )
-    step = root["call_genotype"].chunks[0]
-    steps = [slice(start, min(start + step, variants)) for start in range(0, variants, step)]
-    n_alts = np.concatenate([count_alts(root["variant_allele"][one]) for one in steps])
-    rows = int(n_alts.sum())
+    alleles = root["variant_allele"]
+    n_alts = np.concatenate(
+        [count_alts(alleles[one]) for one in _slices(variants, _names_at_once(alleles))]
+    )
+    rows = int(n_alts.sum(dtype=np.int64))
     if rows == 0:
         raise SourceError(f"{source} has no ALT allele in any of its {variants:,} variants.")
 
     group = root.require_group(GROUP)
-    row_variant, row_allele = row_map(n_alts)
-    for name, values in (("row_variant", row_variant), ("row_allele", row_allele)):
-        _create(group, name, values.shape, (min(rows, 1 << 20),), values.dtype)[:] = values
+    tally, names_digest = _write_names(root, group, n_alts, rows)
     packed = _PackedWriter(group, rows, people)
-    tally = RowTally()
+    calls = StoredCalls(genotypes) if calls is None else calls
     source_digest = hashlib.sha256()
-    first_row = 0
-    for one in steps:
-        last_row = first_row + int(n_alts[one].sum())
-        mine = slice(first_row, last_row)
-        tally.add(row_table(root, one, row_variant[mine], row_allele[mine]))
-        packed.append(_pack_variants(root["call_genotype"], one, n_alts[one], source_digest))
-        first_row = last_row
-        progress(one.stop - one.start)
+    steps = [(one, n_alts[one]) for one in _slices(variants, genotypes.chunks[0])]
+    with in_order(calls.pack, steps, _threads(genotypes)) as results:
+        for (one, _), (block, alleles_digest) in zip(steps, results, strict=True):
+            packed.append(block)
+            source_digest.update(alleles_digest)
+            progress(one.stop - one.start)
     packed.close()
 
-    stored = np.frombuffer(to_parquet_bytes(table), dtype=np.uint8)
-    _create(group, "samples_parquet", stored.shape, stored.shape, stored.dtype)[:] = stored
+    with ByteFile(group, "samples_parquet") as file:
+        file.write(to_parquet_bytes(table))
 
     facts: dict[str, Any] = {
         "people": people,
@@ -122,8 +144,11 @@ def write_packed_group(
         "ploidy": ploidy,
         "missing_calls": packed.missing_calls,
         "packed_sha256": packed.digest.hexdigest(),
+        "row_counts_sha256": packed.counts.digest.hexdigest(),
         "rows_sha256": tally.digest.hexdigest(),
+        "rows_parquet_sha256": names_digest,
         "samples_sha256": table_digest(table),
+        "samples_parquet_sha256": file.digest.hexdigest(),
         "source_sha256": source_digest.hexdigest(),
     }
     facts["genotype_digest"] = genotype_digest(list(table.index), facts)
@@ -143,78 +168,13 @@ def cohort_digest(facts: dict[str, Any]) -> str:
 
 
 def source_digest(call_genotype: Any) -> str:
-    """SHA-256 of the called alleles, chunk by chunk as they lie in the store."""
+    """SHA-256 of the SHA-256 of the called alleles of each chunk of variants."""
+    steps = [(one,) for one in _slices(call_genotype.shape[0], call_genotype.chunks[0])]
     digest = hashlib.sha256()
-    variants = call_genotype.shape[0]
-    step = call_genotype.chunks[0]
-    for start in range(0, variants, step):
-        for people in _people_slices(call_genotype):
-            _called(call_genotype, slice(start, min(start + step, variants)), people, digest)
+    with in_order(StoredCalls(call_genotype).digest, steps, _threads(call_genotype)) as results:
+        for one in results:
+            digest.update(one)
     return digest.hexdigest()
-
-
-def _join(*parts: str) -> str:
-    return hashlib.sha256("\n".join((f"genome_eu {FORMAT}", *parts)).encode()).hexdigest()
-
-
-def _pack_variants(call_genotype: Any, variants: slice, n_alts: NDArray, digest: Any) -> NDArray:
-    """Pack some variants, a chunk of people at a time, so that memory is bounded by chunks."""
-    people = call_genotype.shape[1]
-    packed = np.zeros((int(n_alts.sum()), -(-people // 4)), dtype=np.uint8)
-    for some in _people_slices(call_genotype):
-        genotypes = _called(call_genotype, variants, some, digest)
-        packed[:, some.start // 4 : -(-some.stop // 4)] = pack_genotypes(genotypes, n_alts)
-    return packed
-
-
-def _people_slices(call_genotype: Any) -> list[slice]:
-    people = call_genotype.shape[1]
-    chunk = call_genotype.chunks[1]
-    # Four people share a byte, so a step that is not a multiple of four would split one.
-    step = people if chunk >= people else max(chunk // 4 * 4, 4)
-    return [slice(start, min(start + step, people)) for start in range(0, people, step)]
-
-
-def _called(call_genotype: Any, variants: slice, people: slice, digest: Any) -> NDArray:
-    genotypes = np.ascontiguousarray(call_genotype[variants, people])
-    digest.update(genotypes.data)
-    return genotypes
-
-
-class _PackedWriter:
-    """Collects packed rows and writes them by whole chunks, each with its digest."""
-
-    def __init__(self, group: Any, rows: int, people: int) -> None:
-        self.chunk_rows = min(packed_chunk_rows(people), rows)
-        width = -(-people // 4)
-        self.packed = _create(group, "packed", (rows, width), (self.chunk_rows, width), np.uint8)
-        chunks = -(-rows // self.chunk_rows)
-        self.chunk_digests = np.zeros((chunks, DIGEST_BYTES), dtype=np.uint8)
-        self.digest_array = _create(
-            group, "packed_digest", self.chunk_digests.shape, self.chunk_digests.shape, np.uint8
-        )
-        self.digest = hashlib.sha256()
-        self.missing_calls = 0
-        self.written = 0
-        self.pending = np.empty((0, width), dtype=np.uint8)
-
-    def append(self, packed: NDArray) -> None:
-        self.pending = np.concatenate([self.pending, packed])
-        while len(self.pending) >= self.chunk_rows:
-            self._write(self.pending[: self.chunk_rows])
-            self.pending = self.pending[self.chunk_rows :]
-
-    def close(self) -> None:
-        if len(self.pending):
-            self._write(self.pending)
-        self.digest_array[:] = self.chunk_digests
-
-    def _write(self, block: NDArray) -> None:
-        self.packed[self.written : self.written + len(block)] = block
-        self.chunk_digests[self.written // self.chunk_rows] = chunk_digest(block)
-        self.digest.update(np.ascontiguousarray(block).data)
-        self.missing_calls += int(_MISSING_PER_BYTE[block].sum(dtype=np.int64))
-        self.written += len(block)
 
 
 def chunk_digest(block: NDArray) -> NDArray:
@@ -222,12 +182,114 @@ def chunk_digest(block: NDArray) -> NDArray:
     return np.frombuffer(hashlib.sha256(np.ascontiguousarray(block).data).digest(), dtype=np.uint8)
 
 
-def _create(group: Any, name: str, shape: tuple, chunks: tuple, dtype: Any) -> Any:
-    """An array in a group, by the one call that zarr 2 has for it and the one that zarr 3 has."""
-    if int(zarr.__version__.split(".")[0]) < 3:
-        return group.create_dataset(
-            name, shape=shape, chunks=chunks, dtype=dtype, compressor=_COMPRESSOR, fill_value=0
-        )
-    return group.create_array(
-        name, shape=shape, chunks=chunks, dtype=dtype, compressors=_COMPRESSOR, fill_value=0
-    )
+def count_rows(packed: NDArray, people: int) -> NDArray[np.int32]:
+    """People het, hom_alt and missing in each packed row, as ``row_counts`` holds them."""
+    everybody = np.zeros(people, dtype=np.int64)
+    counts = PackedBlock(packed, people, backend("cpu")).counts(everybody, 1)
+    return counts[:, 0, 1:].astype("<i4")
+
+
+def people_slices(people: int, chunk: int) -> list[slice]:
+    """People that are read at once, a chunk at a time, so that memory is bounded by chunks."""
+    # Four people share a byte, so a step that is not a multiple of four would split one.
+    step = people if chunk >= people else max(chunk // 4 * 4, 4)
+    return _slices(people, step)
+
+
+class StoredCalls:
+    """Packs what a store holds as ``call_genotype``."""
+
+    def __init__(self, call_genotype: Any) -> None:
+        self._genotypes = call_genotype
+        self._people = people_slices(call_genotype.shape[1], call_genotype.chunks[1])
+
+    def pack(self, variants: slice, n_alts: NDArray) -> tuple[NDArray[np.uint8], bytes]:
+        """Packed rows of some variants, and the SHA-256 of their called alleles."""
+        people = self._genotypes.shape[1]
+        packed = np.zeros((int(n_alts.sum(dtype=np.int64)), -(-people // 4)), dtype=np.uint8)
+        digest = hashlib.sha256()
+        for some, alleles in self._read(variants):
+            digest.update(alleles.data)
+            packed[:, some.start // 4 : -(-some.stop // 4)] = pack_genotypes(alleles, n_alts)
+        return packed, digest.digest()
+
+    def digest(self, variants: slice) -> bytes:
+        """The same SHA-256 without packing."""
+        digest = hashlib.sha256()
+        for _, alleles in self._read(variants):
+            digest.update(alleles.data)
+        return digest.digest()
+
+    def _read(self, variants: slice) -> Iterable[tuple[slice, NDArray]]:
+        for some in self._people:
+            yield some, np.ascontiguousarray(self._genotypes[variants, some])
+
+
+def _join(*parts: str) -> str:
+    return hashlib.sha256("\n".join((f"genome_eu {FORMAT}", *parts)).encode()).hexdigest()
+
+
+def _slices(size: int, step: int) -> list[slice]:
+    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _threads(call_genotype: Any) -> int:
+    """Threads that pack: as many as there are cores, and as fit into memory."""
+    variants, people = call_genotype.chunks[:2]
+    # Twice the packed rows of a step, and a few copies of a chunk of alleles.
+    step = variants * call_genotype.shape[1] // 2 + 4 * variants * people * 2
+    return max(1, min(cores(), _BYTES_AT_ONCE // step))
+
+
+def _names_at_once(variant_allele: Any) -> int:
+    """Variants to name at once: whole chunks."""
+    chunk = variant_allele.chunks[0]
+    return max(1, _ALLELES_AT_ONCE // (chunk * max(variant_allele.shape[1], 1))) * chunk
+
+
+def _write_names(root: Any, group: Any, n_alts: NDArray, rows: int) -> tuple[RowTally, str]:
+    """Write what each row is; also return the SHA-256 of the Parquet file."""
+    tally = RowTally(rows)
+    variant_of_row = ArrayWriter(group, "row_variant", (rows,), _COLUMN_ROWS, np.int32)
+    allele_of_row = ArrayWriter(group, "row_allele", (rows,), _COLUMN_ROWS, np.int16)
+    with ByteFile(group, "rows_parquet") as file:
+        names = RowTableWriter(file)
+        for one in _slices(n_alts.size, _names_at_once(root["variant_allele"])):
+            row_variant, row_allele = row_map(n_alts[one], one.start)
+            variant_of_row.append(row_variant)
+            allele_of_row.append(row_allele)
+            table = row_table(root, one, row_variant, row_allele)
+            tally.add(table)
+            names.append(table)
+        names.close()
+    variant_of_row.close()
+    allele_of_row.close()
+    return tally, file.digest.hexdigest()
+
+
+class _PackedWriter(ArrayWriter):
+    """Writes packed rows by whole chunks, with the digest of each and the counts of its rows."""
+
+    def __init__(self, group: Any, rows: int, people: int) -> None:
+        self.people = people
+        self.missing_calls = 0
+        self.chunk_rows = min(packed_chunk_rows(people), rows)
+        shape = (rows, -(-people // 4))
+        super().__init__(group, "packed", shape, self.chunk_rows, np.uint8, _COMPRESSOR)
+        self.counts = ArrayWriter(group, "row_counts", (rows, 3), _COLUMN_ROWS, np.dtype("<i4"))
+        chunks = -(-rows // self.chunk_rows)
+        self.chunk_digests = np.zeros((chunks, DIGEST_BYTES), dtype=np.uint8)
+        shape = self.chunk_digests.shape
+        self.digest_array = create_array(group, "packed_digest", shape, shape, np.uint8)
+
+    def write(self, block: NDArray, start: int) -> None:
+        super().write(block, start)
+        self.chunk_digests[start // self.chunk_rows] = chunk_digest(block)
+        counts = count_rows(block, self.people)
+        self.missing_calls += int(counts[:, 2].sum(dtype=np.int64))
+        self.counts.append(counts)
+
+    def close(self) -> None:
+        super().close()
+        self.counts.close()
+        self.digest_array[:] = self.chunk_digests

@@ -97,7 +97,7 @@ def open_plink(bed: Path) -> PlinkFileset:
 
 
 def plink_encoding_source(fileset: PlinkFileset, sample_id: list[str], keep: NDArray) -> Any:
-    """A bio2zarr source of the people in `keep` only, so that nobody else is ever written.
+    """A bio2zarr source of variants and of the people in `keep`; it has no genotypes.
 
     Parameters
     ----------
@@ -118,19 +118,16 @@ def plink_encoding_source(fileset: PlinkFileset, sample_id: list[str], keep: NDA
             self.fam = fileset.fam.iloc[keep]
             self._num_records = len(fileset.bim)
             self._num_samples = len(keep)
-            self.bed_reader = plink.BedReader(str(fileset.bed), len(fileset.bim), len(fileset.fam))
 
         @property
         def samples(self) -> list:
             return [vcz.Sample(id=sample_id[j]) for j in keep]
 
-        def iter_alleles_and_genotypes(self, *args: Any) -> Any:
-            everybody = len(keep) == len(fileset.fam)
-            for variant in super().iter_alleles_and_genotypes(*args):
-                if not everybody:
-                    variant.genotypes = variant.genotypes[keep]
-                    variant.phased = variant.phased[keep]
-                yield variant
+        def iter_alleles_and_genotypes(self, start: int, stop: int, *args: Any) -> Any:
+            # `BedCalls` writes the genotypes.
+            alts, refs = (self.bim[name].tolist() for name in ("allele_1", "allele_2"))
+            for alt, ref in zip(alts[start:stop], refs[start:stop], strict=True):
+                yield vcz.VariantData(len(ref), [ref, alt], None, None)
 
     return KeptPeople()
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from io import RawIOBase
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from genome_eu.cohort.genome import AUTOSOMES, contig_name
 
 _KEY = ["contig", "position", "ref", "alt"]
+_STORED = pa.schema(
+    [
+        ("contig", pa.string()),
+        ("position", pa.int64()),
+        ("id", pa.string()),
+        ("ref", pa.string()),
+        ("alt", pa.string()),
+        ("autosomal", pa.bool_()),
+    ]
+)
 
 
 def count_alts(variant_allele: NDArray) -> NDArray:
     """ALT alleles of each variant, from an (variants, alleles) array padded with empty strings."""
-    return (np.asarray(variant_allele)[:, 1:] != "").sum(axis=1).astype(np.int64)
+    return (np.asarray(variant_allele)[:, 1:] != "").sum(axis=1, dtype=np.int32)
 
 
 def row_map(n_alts: NDArray, first_variant: int = 0) -> tuple[NDArray, NDArray]:
@@ -74,30 +86,65 @@ def digest_rows(digest: Any, rows: pd.DataFrame) -> None:
     digest.update("".join(lines).encode())
 
 
-@dataclass
+class RowTableWriter:
+    """Writes names of rows as one Parquet file, piece by piece."""
+
+    def __init__(self, file: RawIOBase) -> None:
+        # Names are often all different, which dictionaries only make slower to read.
+        self._parquet = pq.ParquetWriter(
+            file, _STORED, compression="zstd", use_dictionary=["contig", "ref", "alt"]
+        )
+
+    def append(self, rows: pd.DataFrame) -> None:
+        """Write the next rows, as `row_table` names them."""
+        table = pa.Table.from_pandas(rows, schema=_STORED, preserve_index=False)
+        self._parquet.write_table(table.replace_schema_metadata(None))
+
+    def close(self) -> None:
+        """Write the end of the file."""
+        self._parquet.close()
+
+
+def read_row_table(stored: NDArray[np.uint8]) -> pd.DataFrame:
+    """The rows that `RowTableWriter` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are a table of something else.
+    """
+    table = pq.read_table(pa.BufferReader(stored))
+    if not table.schema.equals(_STORED):
+        raise ValueError(f"columns {table.schema.names}")
+    return table.to_pandas()
+
+
 class RowTally:
     """What an import learns about the rows while it names them once."""
 
-    digest: Any = field(default_factory=hashlib.sha256)
-    rows: int = 0
-    autosomal: int = 0
-    contigs: dict[str, int] = field(default_factory=dict)
-    ends: dict[str, int] = field(default_factory=dict)
-    _keys: list[NDArray] = field(default_factory=list)
+    def __init__(self, rows: int) -> None:
+        self.digest = hashlib.sha256()
+        self.autosomal = 0
+        self.contigs: dict[str, int] = {}
+        self.ends: dict[str, int] = {}
+        # Eight bytes a row, so that repeats can be counted over a whole genome.
+        self._keys = np.empty(rows, dtype=np.uint64)
+        self._added = 0
 
     def add(self, rows: pd.DataFrame) -> None:
         """Take in the next rows of the store."""
         digest_rows(self.digest, rows)
-        self.rows += len(rows)
         self.autosomal += int(rows["autosomal"].sum())
         for name, positions in rows.groupby("contig", sort=False)["position"]:
             self.contigs[str(name)] = self.contigs.get(str(name), 0) + len(positions)
             self.ends[str(name)] = max(self.ends.get(str(name), 0), int(positions.max()))
-        # Eight bytes a row, so that repeats can be counted over a whole genome.
-        self._keys.append(pd.util.hash_pandas_object(rows[_KEY], index=False).to_numpy())
+        keys = pd.util.hash_pandas_object(rows[_KEY], index=False).to_numpy()
+        self._keys[self._added : self._added + len(keys)] = keys
+        self._added += len(keys)
 
     @property
     def duplicated(self) -> int:
         """Rows that repeat the contig, position, REF and ALT of an earlier one."""
-        keys = np.concatenate(self._keys) if self._keys else np.empty(0, np.uint64)
-        return keys.size - np.unique(keys).size
+        keys = self._keys[: self._added]
+        keys.sort()
+        return int((keys[1:] == keys[:-1]).sum())

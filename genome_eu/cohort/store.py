@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import zarr
 from numpy.typing import NDArray
 
+from genome_eu.cohort.arrays import ChunkReader
+from genome_eu.cohort.location import bytes_in, file_name, located, open_root
 from genome_eu.cohort.packing import (
     FORMAT,
     GROUP,
     chunk_digest,
     cohort_digest,
+    count_rows,
     genotype_digest,
     source_digest,
 )
-from genome_eu.cohort.rows import digest_rows, row_table
+from genome_eu.cohort.rows import digest_rows, read_row_table, row_table
 from genome_eu.cohort.samples import from_parquet_bytes, table_digest
-from genome_eu.errors import SourceError
+from genome_eu.errors import GenomeEuError, SourceError
 from genome_eu.kernels import PackedBlock
 from genome_eu.kernels import backend as kernels_backend
 
 if TYPE_CHECKING:
     import xarray
 
-_MARKERS = (".zgroup", ".zmetadata", "zarr.json")
 _AGAIN = "import the cohort again with `genome-eu import`"
 
 
@@ -40,8 +42,9 @@ def open_store(path: str | Path) -> CohortStore:
 
     Parameters
     ----------
-    path : path
-        A store that `import_genotypes` made.
+    path : path or URL
+        A store that `import_genotypes` made, or the URL of a copy of one, such as
+        ``s3://bucket/fi.vcz``, for which fsspec needs the package of that protocol.
 
     Returns
     -------
@@ -62,8 +65,8 @@ class CohortStore:
 
     Attributes
     ----------
-    path : Path
-        Where it lies.
+    path : Path or str
+        Where it lies; a URL is a str.
     name : str
         The path's stem: ``fi`` for ``data/fi.vcz``.
     build : str
@@ -82,12 +85,15 @@ class CohortStore:
         SHA-256 of people, their table, rows and genotypes: what a site states about its cohort.
     genotype_digest : str
         The same without the table.
+    token : str
+        Of this opening of the store: who opens it again, checks it again.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.name = self.path.stem
-        self._root = _open_root(self.path)
+        self.path = located(path)
+        self._file_name = file_name(self.path)
+        self.name = Path(self._file_name).stem
+        self._root = open_root(self.path)
         self._facts = _packed_facts(self.path, self._root)
         try:
             self.build: str = self._facts["build"]
@@ -98,6 +104,8 @@ class CohortStore:
             self.genotype_digest: str = self._facts["genotype_digest"]
             self._packed = self._root[GROUP]["packed"]
             self._chunk_digests = np.asarray(self._root[GROUP]["packed_digest"][:])
+            self._sound: dict[int, tuple[int, ...]] = {}
+            self.token = secrets.token_hex(8)
         except KeyError as error:
             raise self._damaged(f"{GROUP} (no {error.args[0]})") from error
         except Exception as error:
@@ -105,6 +113,8 @@ class CohortStore:
         expected = (self.n_rows, -(-self.people // 4))
         if self._packed.shape != expected or self._packed.chunks[0] != self.block_rows:
             raise self._damaged(f"{GROUP}/packed (shape {self._packed.shape}, not {expected})")
+        folder = self.path / GROUP / "packed" if isinstance(self.path, Path) else None
+        self._chunks = ChunkReader(self._packed, folder)
         self.samples: pd.DataFrame = self._read_samples()
         self.sample_id: NDArray = np.array(self.samples.index.tolist(), dtype=np.str_)
 
@@ -127,20 +137,45 @@ class CohortStore:
         SourceError
             If the names are not those that were imported.
         """
-        group = self._root[GROUP]
         try:
-            row_variant, row_allele = group["row_variant"][:], group["row_allele"][:]
-            table = row_table(self._root, slice(0, None), row_variant, row_allele)
+            stored = np.asarray(self._root[GROUP]["rows_parquet"][:])
+            sound = _sha256(stored) == self._facts["rows_parquet_sha256"]
+            table = read_row_table(stored) if sound else None
         except Exception as error:
             raise self._damaged("its row table") from error
-        digest = hashlib.sha256()
-        digest_rows(digest, table)
-        if digest.hexdigest() != self._facts["rows_sha256"]:
+        if table is None or len(table) != self.n_rows:
             raise self._damaged("its row table")
         return table
 
+    @cached_property
+    def row_counts(self) -> NDArray[np.int64]:
+        """Genotypes of each packed row over everybody, counted at import.
+
+        Returns
+        -------
+        counts : int64 array, shape (rows, 4)
+            People with 0, 1 and 2 copies of the ALT, and with a missing call: what
+            `PackedBlock.counts` gives for one group of everybody.
+
+        Raises
+        ------
+        SourceError
+            If the counts are not those that were made at import.
+        """
+        try:
+            stored = np.ascontiguousarray(self._root[GROUP]["row_counts"][:])
+            sound = _sha256(stored) == self._facts["row_counts_sha256"]
+        except Exception as error:
+            raise self._damaged(f"{GROUP}/row_counts") from error
+        if not sound or stored.shape != (self.n_rows, 3):
+            raise self._damaged(f"{GROUP}/row_counts")
+        counts = np.empty((self.n_rows, 4), dtype=np.int64)
+        counts[:, 1:] = stored
+        counts[:, 0] = self.people - stored.sum(axis=1, dtype=np.int64)
+        return counts
+
     def read(self, rows: slice | NDArray, backend: str = "cpu") -> PackedBlock:
-        """Read packed genotypes, each chunk checked against the digest made at import.
+        """Read packed genotypes, each chunk checked against its digest when it is first read.
 
         Parameters
         ----------
@@ -179,23 +214,49 @@ class CohortStore:
             If packed rows, names of rows, people or their table are damaged, or `call_genotype`
             is not what the rows were packed from.
         """
+        # What is cached was right once; here all of it is read again.
+        for name in ("rows", "row_counts"):
+            self.__dict__.pop(name, None)
         digest = hashlib.sha256()
         for chunk in range(len(self._chunk_digests)):
-            digest.update(self._read_chunk(chunk).data)
+            packed = self._read_chunk(chunk, again=True)
+            digest.update(packed.data)
+            first = chunk * self.block_rows
+            stored = self.row_counts[first : first + len(packed), 1:]
+            if not np.array_equal(count_rows(packed, self.people), stored):
+                raise self._damaged(f"{GROUP}/row_counts")
         if digest.hexdigest() != self._facts["packed_sha256"]:
             raise self._damaged(f"{GROUP}/packed")
-        self.__dict__.pop("rows", None)
-        _ = self.rows
-        self._read_samples()
+        self._verify_names()
+        if table_digest(self._read_samples()) != self._facts["samples_sha256"]:
+            raise self._damaged("its table of people")
         try:
-            genotypes = source_digest(self._root["call_genotype"])
+            genotypes = self._root["call_genotype"]
+            # Of a chunk that is absent, Zarr 2 gives whatever lies in memory, perhaps the same.
+            listed = isinstance(self.path, Path)
+            absent = listed and genotypes.nchunks_initialized < genotypes.nchunks
+            found = source_digest(genotypes)
         except Exception as error:
             raise self._damaged("call_genotype") from error
-        if genotypes != self._facts["source_sha256"]:
+        if absent or found != self._facts["source_sha256"]:
             raise SourceError(
-                f"cohort {self.path.name}: call_genotype is damaged or was changed after its rows "
+                f"cohort {self._file_name}: call_genotype is damaged or was changed after its rows "
                 f"were packed; {_AGAIN}."
             )
+
+    def _verify_names(self) -> None:
+        """Compare the names of rows, and the variants that they came from, with the import."""
+        group = self._root[GROUP]
+        try:
+            row_variant, row_allele = group["row_variant"][:], group["row_allele"][:]
+            named = row_table(self._root, slice(0, None), row_variant, row_allele)
+        except Exception as error:
+            raise self._damaged("its row table") from error
+        for table in (self.rows, named):
+            digest = hashlib.sha256()
+            digest_rows(digest, table)
+            if digest.hexdigest() != self._facts["rows_sha256"]:
+                raise self._damaged("its row table")
 
     def dataset(self) -> xarray.Dataset:
         """The whole VCF Zarr store as sgkit sees it, lazily."""
@@ -212,11 +273,10 @@ class CohortStore:
             Plain values that JSON can hold. ``sample_columns`` gives, for each column of the table
             of people, its name, type (number or text) and how many people have a value;
             ``duplicated_rows`` counts rows that repeat the contig, position, REF and ALT of an
-            earlier one; ``call_rate`` is over all packed rows.
+            earlier one; ``call_rate`` is over all packed rows; bytes of a store behind a URL are
+            not known, and None.
         """
         facts = self._facts
-        sizes = {file: file.stat().st_size for file in self.path.rglob("*") if file.is_file()}
-        packed = self.path / GROUP
         return {
             "name": self.name,
             "path": str(self.path),
@@ -241,8 +301,8 @@ class CohortStore:
                 }
                 for name in self.samples.columns
             ],
-            "bytes": sum(sizes.values()),
-            "packed_bytes": sum(size for file, size in sizes.items() if packed in file.parents),
+            "bytes": bytes_in(self.path),
+            "packed_bytes": bytes_in(self.path, GROUP),
             "source": dict(facts["source"]),
             "genotype_digest": self.genotype_digest,
             "digest": self.digest,
@@ -282,53 +342,75 @@ class CohortStore:
             packed[mine] = self._read_chunk(int(chunk))[rows[mine] - chunk * self.block_rows]
         return packed
 
-    def _read_chunk(self, chunk: int) -> NDArray:
+    def _read_chunk(self, chunk: int, again: bool = False) -> NDArray:
         first = chunk * self.block_rows
         last = min(first + self.block_rows, self.n_rows)
         where = f"{GROUP}/packed, rows {first:,} to {last - 1:,},"
+        file = self._chunk_file(chunk)
         try:
-            packed = np.ascontiguousarray(self._packed[first:last])
+            packed = self._chunks.read(chunk)
         except Exception as error:  # a codec's reasons for refusing bytes have many types
             raise self._damaged(where) from error
-        if not np.array_equal(chunk_digest(packed), self._chunk_digests[chunk]):
-            raise self._damaged(where)
+        # SHA-256 takes as long as the kernels do, and iterations read every chunk many times. What
+        # was right once is trusted while its file stays the same and this store stays open.
+        if again or file is None or self._sound.get(chunk) != file:
+            if not np.array_equal(chunk_digest(packed), self._chunk_digests[chunk]):
+                raise self._replaced() or self._damaged(where)
+            if file is not None:
+                self._sound[chunk] = file
         return packed
+
+    def _chunk_file(self, chunk: int) -> tuple[int, ...] | None:
+        """What tells a chunk's file from another; None where the store is no folder."""
+        if not isinstance(self.path, Path):
+            return None
+        try:
+            found = (self.path / GROUP / "packed" / f"{chunk}.0").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _read_samples(self) -> pd.DataFrame:
         try:
-            table = from_parquet_bytes(self._root[GROUP]["samples_parquet"][:].tobytes())
+            stored = np.asarray(self._root[GROUP]["samples_parquet"][:])
+            sound = _sha256(stored) == self._facts["samples_parquet_sha256"]
+            table = from_parquet_bytes(stored.tobytes())
             ids = [str(one) for one in self._root["sample_id"][:]]
         except Exception as error:
             raise self._damaged("its table of people") from error
         facts = self._facts
         if (
-            ids != table.index.tolist()
-            or table_digest(table) != facts["samples_sha256"]
+            not sound
+            or ids != table.index.tolist()
             or genotype_digest(ids, facts) != facts["genotype_digest"]
             or cohort_digest(facts) != facts["digest"]
         ):
             raise self._damaged("its table of people")
         return table
 
+    def _replaced(self) -> SourceError | None:
+        """The error to raise if another import lies under this store's name by now."""
+        try:
+            if open_store(self.path).digest == self.digest:
+                return None
+        except GenomeEuError:
+            return None
+        return SourceError(
+            f"cohort {self.path} was imported again while it was in use; ask the question again"
+        )
+
     def _damaged(self, what: str) -> SourceError:
         return SourceError(
-            f"cohort {self.path.name}: {what} is damaged or absent; copy the store again from a "
+            f"cohort {self._file_name}: {what} is damaged or absent; copy the store again from a "
             f"good copy, or {_AGAIN}."
         )
 
 
-def _open_root(path: Path) -> Any:
-    if not path.exists():
-        raise SourceError(f"{path}: no such cohort; make one with `genome-eu import`.")
-    if not any((path / marker).is_file() for marker in _MARKERS):
-        raise SourceError(f"{path} is not a cohort store; make one with `genome-eu import`.")
-    try:
-        return zarr.open_group(str(path), mode="r")
-    except Exception as error:
-        raise SourceError(f"{path} cannot be opened as Zarr; {_AGAIN}.") from error
+def _sha256(stored: NDArray) -> str:
+    return hashlib.sha256(stored.data).hexdigest()
 
 
-def _packed_facts(path: Path, root: Any) -> dict[str, Any]:
+def _packed_facts(path: Path | str, root: Any) -> dict[str, Any]:
     try:
         facts = dict(root[GROUP].attrs)
     except KeyError:

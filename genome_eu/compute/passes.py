@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import dask
 from dask.delayed import Delayed
@@ -42,9 +43,13 @@ def block_rows(store: CohortStore, width: int = 1) -> int:
     return max(1, min(store.block_rows, _PRODUCT_BYTES // (8 * max(width, 1))))
 
 
-@lru_cache(maxsize=64)
-def _opened(path: str, digest: str) -> CohortStore:
-    # The digest is in the key: a store that was imported again is opened again.
+# Stores that passes in this process read, by their token.
+_HERE: WeakValueDictionary[str, CohortStore] = WeakValueDictionary()
+
+
+@lru_cache(maxsize=16)
+def _opened_on_worker(path: str, digest: str, token: str) -> CohortStore:
+    # Token and digest are in the key: a store that was opened or imported again is opened again.
     store = open_store(path)
     if store.digest != digest:
         raise SourceError(
@@ -56,6 +61,7 @@ def _opened(path: str, digest: str) -> CohortStore:
 def _run(
     path: str,
     digest: str,
+    token: str,
     backend: str,
     rows: NDArray,
     function: Callable[..., Any],
@@ -63,7 +69,8 @@ def _run(
     *sliced: NDArray,
 ) -> Any:
     """One task: read a block and summarize it. A worker opens each store once."""
-    return function(_opened(path, digest).read(rows, backend=backend), *sliced, *constants)
+    store = _HERE.get(token) or _opened_on_worker(path, digest, token)
+    return function(store.read(rows, backend=backend), *sliced, *constants)
 
 
 def _tasks(
@@ -76,6 +83,7 @@ def _tasks(
     backend: str,
     ends: Sequence[int] = (),
 ) -> Iterator[tuple[int, Delayed]]:
+    _HERE[store.token] = store
     shared = dask.delayed(constants, pure=False, traverse=False)
     task = dask.delayed(_run, pure=False, traverse=False)
     for start, stop in edges(rows.size, size, ends):
@@ -83,7 +91,14 @@ def _tasks(
         yield (
             stop - start,
             task(
-                str(store.path), store.digest, backend, rows[start:stop], function, shared, *pieces
+                str(store.path),
+                store.digest,
+                store.token,
+                backend,
+                rows[start:stop],
+                function,
+                shared,
+                *pieces,
             ),
         )
 
@@ -95,6 +110,11 @@ def edges(rows: int, size: int, ends: Sequence[int] = ()) -> Iterator[tuple[int,
         for start in range(begin, end, size):
             yield start, min(start + size, end)
         begin = end
+
+
+def _window(summary_bytes: int) -> int:
+    """Blocks of a window."""
+    return min(_WINDOW, max(_WINDOW_BYTES // max(summary_bytes, 1), 2))
 
 
 def _windows(
@@ -152,7 +172,7 @@ def stream(
     *constants: Any,
     by_row: Sequence[NDArray] = (),
     size: int,
-    width: int = 1,
+    summary_bytes: int = 0,
     ends: Sequence[int] = (),
     backend: str = "cpu",
     progress: Progress | None = None,
@@ -173,8 +193,8 @@ def stream(
         Each block gets its slice.
     size : int
         Rows of a block (`block_rows`).
-    width : int
-        Numbers that a summary holds for each row; windows are smaller where they are many.
+    summary_bytes : int
+        Of one block's summary; windows are smaller where it is large.
     ends : sequence of int, ascending
         Positions in `rows` that no block crosses: the ends of shards (see `edges`).
     backend : str
@@ -183,8 +203,7 @@ def stream(
         Is told of rows as they finish.
     """
     tasks = _tasks(store, rows, function, constants, by_row, size, backend, ends)
-    blocks = min(_WINDOW, max(_WINDOW_BYTES // (8 * size * width), 2))
-    for count, results in _ahead(_windows(tasks, blocks)):
+    for count, results in _ahead(_windows(tasks, _window(summary_bytes))):
         yield from results
         if progress is not None:
             progress.advance(count)
@@ -198,6 +217,7 @@ def reduce(
     add: Callable[[Result, Result], Result],
     by_row: Sequence[NDArray] = (),
     size: int,
+    summary_bytes: int = 0,
     backend: str = "cpu",
     progress: Progress | None = None,
 ) -> Result:
@@ -211,7 +231,7 @@ def reduce(
     join = dask.delayed(add, pure=False, traverse=False)
     whole: Any = None
     tasks = _tasks(store, rows, function, constants, by_row, size, backend)
-    for count, window in _windows(tasks, _WINDOW):
+    for count, window in _windows(tasks, _window(summary_bytes)):
         while len(window) > 1:
             pairs = [join(a, b) for a, b in zip(window[::2], window[1::2], strict=False)]
             window = pairs + (window[-1:] if len(window) % 2 else [])

@@ -89,12 +89,15 @@ class People:
             columns.append(numbers)
         return np.column_stack(columns) if columns else np.empty((len(self.table), 0))
 
-    def moments(self, x: NDArray, y: NDArray) -> tuple[traits.TraitMoments, Facts]:
-        """Moments of covariates `x` and traits `y`, and what the checks must know of them."""
+    def moments(self, x: NDArray, y: NDArray, *, judged: bool) -> tuple[traits.TraitMoments, Facts]:
+        """Moments of covariates `x` and traits `y`, and what the checks must know of them.
+
+        `judged` says whether an airlock will ask for the facts.
+        """
         x, y = x[self.included], y[self.included]
         complete = ~np.isnan(x).any(axis=1)
         part = traits.summarize(x, y)
-        smallest = exposure.smallest_class(np.hstack([x, y])[complete])
+        smallest = exposure.smallest_class(np.hstack([x, y])[complete]) if judged else None
         return part, Facts(people=int(part.trait_people.min()), smallest_class=smallest)
 
     def model(

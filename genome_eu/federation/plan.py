@@ -80,7 +80,7 @@ class ScoresParameters(_Frozen):
     pca: Name
 
 
-_PANEL = {"panel": ("|u1", 1), "mask": ("|b1", 1)}
+_PANEL = {"panel": ("|u1", 1)}
 _PCA = _PANEL | {"frequency": ("<f8", 1), "loadings": ("<f8", 2)}
 
 #: The arrays that may come with each statistic: number type and dimensions.

@@ -19,6 +19,7 @@ from genome_eu.federation.protocols import gwas as gwas_protocol
 from genome_eu.federation.protocols import pca as pca_protocol
 from genome_eu.federation.protocols.gwas import GwasModel, Missing
 from genome_eu.federation.protocols.panel import Panel, Rounds
+from genome_eu.federation.protocols.pca import TOLERANCE
 from genome_eu.results import FrequencyResult, GwasResult, PcaResult
 from genome_eu.stats.linear import ERRCODES
 
@@ -96,6 +97,11 @@ class Questions(abc.ABC):
     @abc.abstractmethod
     def sites(self) -> tuple[str, ...]:
         """Names of the sites that answer, sorted."""
+
+    def use_device(self, device: str) -> None:
+        """Where kernels compute; of a federation, each site chooses its own."""
+        if device not in ("auto", "cpu"):
+            raise UsageError("--device is for a cohort; each site of a federation chooses its own")
 
     @abc.abstractmethod
     def _open_run(self, question: dict[str, Any]) -> Run: ...
@@ -201,13 +207,16 @@ class Questions(abc.ABC):
 
     # -- PCA -----------------------------------------------------------------------------------
 
-    def pca(self, n_components: int = 10) -> PcaResult:
+    def pca(self, n_components: int = 10, *, tolerance: float = TOLERANCE) -> PcaResult:
         """Principal components of standardized genotypes, missing calls at the mean.
 
         Parameters
         ----------
         n_components : int
             Leading components to compute.
+        tolerance : float
+            Largest residual ‖Hu − λu‖/λ₁ of a component. An eigenvalue is off by about its square;
+            a loading or score by about it, over the gap between eigenvalues relative to the first.
 
         Returns
         -------
@@ -221,13 +230,17 @@ class Questions(abc.ABC):
         Refused, NoAnswer, BadInput
             As `frequencies`; also where fewer rows vary than components are asked for.
         """
-        return self.pca_run(n_components)[1]
+        return self.pca_run(n_components, tolerance=tolerance)[1]
 
-    def pca_run(self, n_components: int = 10) -> tuple[Run, PcaResult]:
+    def pca_run(
+        self, n_components: int = 10, *, tolerance: float = TOLERANCE
+    ) -> tuple[Run, PcaResult]:
         """`pca` with the record of its run."""
-        run = self._begin({"ask": "pca", "components": n_components})
+        if not 0 < tolerance < 1:
+            raise UsageError("--tolerance must lie between 0 and 1")
+        run = self._begin({"ask": "pca", "components": n_components, "tolerance": tolerance})
         panel = self._panel(run)
-        found = self._components(run, panel, n_components)
+        found = self._components(run, panel, n_components, tolerance)
         variables = results.row_variables(panel.rows, panel.contigs)
         names = list(found.means)
         variables |= {
@@ -252,16 +265,25 @@ class Questions(abc.ABC):
         )
         return run, PcaResult(variables, attrs=attrs)
 
-    def _components(self, run: Run, panel: Panel, n_components: int) -> pca_protocol.PcaResult:
+    def _components(
+        self, run: Run, panel: Panel, n_components: int, tolerance: float
+    ) -> pca_protocol.PcaResult:
+        found = self._iterate(run, panel, n_components, tolerance)
+        left_out = {name: rows for name, rows in found.left_out.items() if rows}
+        if left_out:
+            run.left_out["PCA"] = left_out
+        return found
+
+    def _iterate(
+        self, run: Run, panel: Panel, n_components: int, tolerance: float
+    ) -> pca_protocol.PcaResult:
         results.require_memory(
             pca_protocol.memory(panel.size, n_components),
             f"a PCA of {panel.size:,} rows",
             "ask for fewer components, or prune the rows",
         )
-        found: pca_protocol.PcaResult = self._drive(run, pca_protocol.pca(panel, n_components))
-        left_out = {name: rows for name, rows in found.left_out.items() if rows}
-        if left_out:
-            run.left_out["PCA"] = left_out
+        protocol = pca_protocol.pca(panel, n_components, tolerance=tolerance)
+        found: pca_protocol.PcaResult = self._drive(run, protocol)
         return found
 
     def _scores(self, pca_id: str) -> dict[str, Any]:
@@ -361,7 +383,7 @@ class Questions(abc.ABC):
         if components is not None:
             # Columns that cannot be used should cost no PCA.
             self._drive(run, gwas_protocol.moments(model))
-            model = replace(model, pca=self._components(run, panel, components).id)
+            model = replace(model, pca=self._components(run, panel, components, TOLERANCE).id)
         x, y, groups = self._drive(run, gwas_protocol.moments(model))
 
         def all_groups() -> Iterator[Iterator[GwasResult]]:

@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from genome_eu import results
 from genome_eu.disclosure import Policy
 from genome_eu.errors import PanelError, SampleError
 from genome_eu.federation.answer import Answer, SiteAnswer
-from genome_eu.federation.plan import ROWS_PER_SHARD, Ask
+from genome_eu.federation.plan import Ask
+from genome_eu.federation.protocols import pca as pca_protocol
 from genome_eu.federation.protocols.panel import Panel, own_panel
 from genome_eu.federation.questions import Questions, Run
 from genome_eu.federation.site import Part, Site
-from genome_eu.stats import variants
+from genome_eu.stats import pca, variants
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.pca import Scores
 
@@ -32,7 +34,7 @@ class Cohort(Questions):
     with every number: no policy applies to the people who hold the genotypes.
     """
 
-    def __init__(self, site: Site, rows_per_shard: int = ROWS_PER_SHARD) -> None:
+    def __init__(self, site: Site, rows_per_shard: int | None = None) -> None:
         self._site = site
         self._rows_per_shard = rows_per_shard
 
@@ -45,7 +47,7 @@ class Cohort(Questions):
         return (self._site.name,)
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Path | str:
         """Where the store lies."""
         return self._site.store.path
 
@@ -127,6 +129,10 @@ class Cohort(Questions):
         site.own_rows = self._site.own_rows
         return Cohort(site, self._rows_per_shard)
 
+    def use_device(self, device: str) -> None:
+        """Compute where `device` says: "auto" (by size), "cpu" or "gpu"."""
+        self._site.use_device(device)
+
     def as_site(self, name: str, policy: Policy) -> Site:
         """These people as a site of a federation, behind an airlock with this policy."""
         site = Site(
@@ -149,11 +155,44 @@ class Cohort(Questions):
         return run.panel
 
     def _ask(self, run: Run, ask: Ask) -> Answer:
-        plan = ask.plan("direct", run.rounds, self.sites, self._rows_per_shard)
+        rows = self._rows_per_shard or self._site.rows_per_shard(
+            ask.statistic.statistic, ask.parameters
+        )
+        plan = ask.plan("direct", run.rounds, self.sites, rows)
         shards = _InOrder(self._site.answer(plan, dict(ask.inputs)))
         name = self._site.name
         answer = SiteAnswer(name, shards, 0, 0, None, None, self._site.cohort_digest, ())
         return Answer(plan, {name: answer})
+
+    def _iterate(
+        self, run: Run, panel: Panel, n_components: int, tolerance: float
+    ) -> pca_protocol.PcaResult:
+        """As over many sites, but on people × people: one pass a round, and a small basis."""
+        results.require_memory(
+            pca_protocol.memory(self.people, n_components),
+            f"a PCA of {self.people:,} people",
+            "ask for fewer components, or of fewer people",
+        )
+        krylov = pca_protocol.start(self.people, n_components)
+        rows: pca_protocol.PcaRows = self._drive(run, pca_protocol.rows(panel, n_components))
+        mine, frequency = self._site.own_rows[rows.varies], rows.frequency[rows.varies]
+        while not pca_protocol.ended(krylov, n_components, tolerance):
+            krylov.absorb(self._site.apply_covariance(mine, frequency, krylov.next_block()))
+        found = pca_protocol.leading(krylov, n_components, self.people)
+        loadings = self._site.loadings(mine, frequency, found)
+        sign = pca.largest_sign(loadings)
+        loadings, scores = loadings * sign, found.vectors * sign
+        pca_id = pca.identify(eigenvalues=found.eigenvalues, frequency=frequency, loadings=loadings)
+        self._site.keep_scores(pca_id, scores)
+        name = self._site.name
+        return rows.result(
+            found,
+            loadings,
+            krylov,
+            pca_id=pca_id,
+            people={name: self.people},
+            means={name: scores.mean(axis=0)},
+        )
 
     def _scores(self, pca_id: str) -> dict[str, Any]:
         chosen = self._site.included
@@ -205,7 +244,7 @@ def open_cohort(path: str | Path, *, backend: str = "cpu", block_size: int | Non
     path : str or Path
         The VCF Zarr store, `*.vcz`.
     backend : str
-        Kernels to compute with: "cpu", or "reference" for checking.
+        Kernels to compute with: "cpu", "gpu", or "reference" for checking.
     block_size : int, optional
         Rows of a block; by default as many as suit the number of people.
 

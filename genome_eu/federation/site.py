@@ -12,18 +12,36 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genome_eu.cohort import CohortStore, open_store
-from genome_eu.compute import Progress, block_rows, edges, reduce, stream
+from genome_eu.compute import (
+    Progress,
+    block_rows,
+    check_device_memory,
+    choose,
+    edges,
+    reduce,
+    stream,
+)
 from genome_eu.disclosure import Facts, Policy, Release, release
 from genome_eu.disclosure.airlock import Spool
 from genome_eu.disclosure.checks import below
 from genome_eu.errors import BundleError, PanelError, Refused
 from genome_eu.federation.people import People
-from genome_eu.federation.plan import Plan, check_inputs
+from genome_eu.federation.plan import LinearParameters, Plan, check_inputs
 from genome_eu.federation.state import SiteState
 from genome_eu.stats import counts, linear, pca, variants
 from genome_eu.stats.aggregate import Aggregate, concatenate
 
 Part = tuple[Aggregate, Facts]
+
+# Numbers in a shard of a question that is asked directly, and the fewest for a row.
+_SHARD_NUMBERS = 2**20
+_LEAST_WIDTH = 8
+
+
+def _linear_width(statistic: str, covariates: int, traits: int) -> int:
+    """Numbers of a linear statistic for each row, while it is computed."""
+    by_row = covariates * (covariates + traits) + traits if statistic == "linear_complete" else 0
+    return 2 * (covariates + traits) + by_row
 
 
 class Site:
@@ -98,6 +116,10 @@ class Site:
         """People who take part."""
         return int(self.included.sum())
 
+    def use_device(self, device: str) -> None:
+        """Compute where `device` says, "auto", "cpu" or "gpu"; ask inside `connected`."""
+        self.backend = choose(device, self.own_rows.size * self.store.people)
+
     def answer(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         """Compute what a plan asks, shard by shard. Nothing of it has passed the airlock yet."""
         if plan.statistic not in self._answers:
@@ -127,14 +149,22 @@ class Site:
 
     # -- rows and people ---------------------------------------------------------------------
 
+    def rows_per_shard(self, statistic: str, parameters: Any) -> int:
+        """Rows of a shard where nothing travels: whole blocks, as many as memory likes."""
+        width = _LEAST_WIDTH
+        if isinstance(parameters, LinearParameters):
+            columns = len(parameters.covariate_mean)
+            width = max(width, _linear_width(statistic, columns, len(parameters.traits)))
+        size = self.block_size or block_rows(self.store, width)
+        return size * max(1, _SHARD_NUMBERS // (size * width))
+
     def _panel(self, plan: Plan, inputs: dict[str, NDArray]) -> NDArray:
         """Store rows of the panel that a plan names, in the panel's order."""
         text = inputs.get("panel")
         if text is None:
             if self.policy is not None:
                 raise BundleError("the plan names no panel")
-            mask = inputs.get("mask")
-            rows = self.own_rows if mask is None else self.own_rows[mask]
+            rows = self.own_rows
         else:
             key = variants.digest(text)
             if key not in self._panels:
@@ -164,7 +194,7 @@ class Site:
         width: int,
     ) -> Iterator[Any]:
         """Shards of the plan, each made of blocks that fit a worker."""
-        size = self.block_size or block_rows(self.store, width)
+        size = self._block_size(width)
         ends = [stop for _, stop in plan.spans()]
         with Progress(f"{self.name}: {plan.statistic}", rows.size) as progress:
             results = stream(
@@ -174,7 +204,7 @@ class Site:
                 *constants,
                 by_row=by_row,
                 size=size,
-                width=width,
+                summary_bytes=8 * size * width,
                 ends=ends,
                 backend=self.backend,
                 progress=progress,
@@ -187,6 +217,37 @@ class Site:
                     yield concatenate(blocks)
                     blocks = []
 
+    def _summed(
+        self,
+        title: str,
+        rows: NDArray,
+        function: Callable[..., NDArray],
+        *constants: Any,
+        by_row: Sequence[NDArray],
+        width: int,
+    ) -> NDArray:
+        """A sum over rows of products with people, (people of the store, width)."""
+        with Progress(f"{self.name}: {title}", rows.size) as progress:
+            return reduce(
+                self.store,
+                rows,
+                function,
+                *constants,
+                add=np.add,
+                by_row=by_row,
+                size=self._block_size(width),
+                summary_bytes=8 * self.store.people * width,
+                backend=self.backend,
+                progress=progress,
+            )
+
+    def _block_size(self, width: int) -> int:
+        """Rows of a block with products of so many columns; a GPU must have room for them."""
+        size = self.block_size or block_rows(self.store, width)
+        if self.backend == "gpu":
+            check_device_memory(size, self.store.people, width)
+        return size
+
     def _everybody(self) -> NDArray:
         return np.where(self.included, 0, -1)
 
@@ -197,19 +258,22 @@ class Site:
         if self.policy is None:
             return None
         if self._minor_alleles is None:
-            size = self.block_size or block_rows(self.store)
-            everybody = np.where(self.included, 0, -1)
-            parts = stream(
-                self.store,
-                self.own_rows,
-                counts.summarize_minor,
-                everybody,
-                size=size,
-                backend=self.backend,
-            )
             self._minor_alleles = np.zeros(len(self.store.rows), np.int64)
-            self._minor_alleles[self.own_rows] = np.concatenate([np.empty(0, np.int64), *parts])
+            self._minor_alleles[self.own_rows] = self._count_minor()
         return self._minor_alleles[rows]
+
+    def _count_minor(self) -> NDArray:
+        if self.included.all():
+            return counts.minor_alleles(self.store.row_counts[self.own_rows])
+        parts = stream(
+            self.store,
+            self.own_rows,
+            counts.summarize_minor,
+            self._everybody(),
+            size=self._block_size(3),
+            backend=self.backend,
+        )
+        return np.concatenate([np.empty(0, np.int64), *parts])
 
     def _listed(self) -> NDArray:
         """Which of the site's rows its policy lets it name, bool (own rows,)."""
@@ -250,9 +314,13 @@ class Site:
             groups = np.where(self.included, numbers, -1)
             hidden = int((groups == last).sum())
         shown = len(asked.groups) + 1
-        for part in self._stream(
-            plan, rows, counts.summarize, groups, shown + bool(hidden), width=5 * shown
-        ):
+        if shown == 1 and not hidden and self.included.all():
+            parts = self._counted_at_import(plan, rows)
+        else:
+            parts = self._stream(
+                plan, rows, counts.summarize, groups, shown + bool(hidden), width=5 * shown
+            )
+        for part in parts:
             yield (
                 part.select(slice(shown)),
                 Facts(
@@ -261,6 +329,12 @@ class Site:
                     hidden_counts=part.select(slice(shown, None)) if hidden else None,
                 ),
             )
+
+    def _counted_at_import(self, plan: Plan, rows: NDArray) -> Iterator[counts.GenotypeCounts]:
+        """Counts of everybody, without reading a genotype."""
+        for start, stop in plan.spans():
+            tallies = self.store.row_counts[rows[start:stop], None]
+            yield counts.tallied(tallies, np.array([self.people]))
 
     def _covariates(self, asked: Any) -> NDArray:
         """Covariate columns, then the scores of the PCA if one is named."""
@@ -272,7 +346,9 @@ class Site:
     def _trait_moments(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         asked = plan.asked()
         yield self._table.moments(
-            self._covariates(asked), self._table.columns(asked.traits, "trait")
+            self._covariates(asked),
+            self._table.columns(asked.traits, "trait"),
+            judged=self.policy is not None,
         )
 
     def _model(self, plan: Plan) -> tuple[linear.Design, Facts]:
@@ -296,8 +372,7 @@ class Site:
             "linear_raw": linear.summarize_raw,
             "linear_complete": linear.summarize_complete,
         }[plan.statistic]
-        c, t = model.x.shape[1], model.y.shape[1]
-        width = 2 * (c + t) + (c * c + c * t + t if plan.statistic == "linear_complete" else 0)
+        width = _linear_width(plan.statistic, model.x.shape[1], model.y.shape[1])
         for part in self._stream(plan, rows, summarize, model, width=width):
             yield part, facts
 
@@ -310,18 +385,13 @@ class Site:
     def _project_people(self, plan: Plan, inputs: dict[str, NDArray], rows: NDArray) -> NDArray:
         """ZᵀQ for the people who take part, 0 for the others."""
         frequency, loadings = self._frequency(plan, inputs)
-        width = loadings.shape[1]
-        with Progress(f"{self.name}: {plan.statistic}", rows.size) as progress:
-            scores = reduce(
-                self.store,
-                rows,
-                pca.project_people,
-                add=np.add,
-                by_row=(frequency, loadings),
-                size=self.block_size or block_rows(self.store, width),
-                backend=self.backend,
-                progress=progress,
-            )
+        scores = self._summed(
+            plan.statistic,
+            rows,
+            pca.project_people,
+            by_row=(frequency, loadings),
+            width=loadings.shape[1],
+        )
         return np.where(self.included[:, None], scores, 0.0)
 
     def _projection(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
@@ -351,9 +421,47 @@ class Site:
         values[~self.included] = np.nan
         scores = pca.Scores(values)
         part = pca.summarize_scores(scores, self.included)
-        if self.policy is None:
-            self.state.keep(asked.pca, self.store.genotype_digest, scores)
         yield part, Facts(people=self.people, minor_alleles=self._minor(rows))
-        if self.policy is not None:
-            # Reached only when the airlock has let the means out.
-            self.state.keep(asked.pca, self.store.genotype_digest, scores)
+        # Reached only when the airlock has let the means out.
+        self.state.keep(asked.pca, self.store.genotype_digest, scores)
+
+    # -- the PCA of one's own people, which no plan can ask for ------------------------------------
+
+    def apply_covariance(self, rows: NDArray, frequency: NDArray, columns: NDArray) -> NDArray:
+        """ZᵀZ times columns over the people who take part, (people, width), in one pass."""
+        scores = self._spread(columns)
+        product = self._summed(
+            "PCA", rows, pca.apply_covariance, scores, by_row=(frequency,), width=columns.shape[1]
+        )
+        return product[self.included]
+
+    def loadings(self, rows: NDArray, frequency: NDArray, found: pca.Components) -> NDArray:
+        """Loadings of store rows, of unit norm, from the scores of the people who take part."""
+        scores = self._spread(found.vectors / np.sqrt(found.eigenvalues))
+        width = scores.shape[1]
+        size = self._block_size(width)
+        with Progress(f"{self.name}: loadings", rows.size) as progress:
+            parts = stream(
+                self.store,
+                rows,
+                pca.project_rows,
+                scores,
+                by_row=(frequency,),
+                size=size,
+                summary_bytes=8 * size * width,
+                backend=self.backend,
+                progress=progress,
+            )
+            return np.concatenate(list(parts))
+
+    def keep_scores(self, pca_id: str, scores: NDArray) -> None:
+        """Keep the scores of the people who take part, for a GWAS to adjust with."""
+        values = self._spread(scores)
+        values[~self.included] = np.nan
+        self.state.keep(pca_id, self.store.genotype_digest, pca.Scores(values))
+
+    def _spread(self, columns: NDArray) -> NDArray:
+        """Columns over all people of the store, 0 for those who take no part."""
+        whole = np.zeros((self.store.people, columns.shape[1]))
+        whole[self.included] = columns
+        return whole

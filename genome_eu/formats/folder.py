@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import xarray as xr
 
 from genome_eu.atomic import AtomicFile
+from genome_eu.errors import UsageError
 from genome_eu.formats.gwas_ssf import GwasSsfWriter
 from genome_eu.formats.parquet import ParquetWriter
 from genome_eu.formats.plink import (
@@ -20,18 +22,46 @@ from genome_eu.formats.plink import (
     write_eigenval,
     write_eigenvec,
 )
-from genome_eu.formats.rows import TOTAL, group_names
+from genome_eu.formats.rows import TOTAL, Shard, group_names
 from genome_eu.formats.streams import ResultWriter
 
 
 class _Files(ABC):
-    """Writers that receive the same shards; the files appear together or not at all."""
+    """Writers that receive the same shards; the files appear together or not at all.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    folder : path
+        Made where it does not exist.
+    formats : strings
+        Some of the class's `FORMATS`; all of them unless named.
+
+    Raises
+    ------
+    UsageError
+        A format is not among them, or none is named.
+    """
+
+    FORMATS: ClassVar[tuple[str, ...]]
+
+    def __init__(self, folder: Path, formats: Collection[str] | None = None) -> None:
+        self.formats = self.chosen(self.FORMATS if formats is None else formats)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.paths: list[Path] = []
         self._writers: list[ResultWriter] = []
+
+    @classmethod
+    def chosen(cls, formats: Collection[str]) -> tuple[str, ...]:
+        """The formats named, in the order of `FORMATS`; raises as the class does."""
+        unknown = [name for name in formats if name not in cls.FORMATS]
+        if unknown or not formats:
+            raise UsageError(
+                f"formats {unknown[0]}: choose among {', '.join(cls.FORMATS)}"
+                if unknown
+                else f"formats: name at least one of {', '.join(cls.FORMATS)}"
+            )
+        return tuple(name for name in cls.FORMATS if name in formats)
 
     @abstractmethod
     def _open(self, dataset: xr.Dataset) -> list[ResultWriter]: ...
@@ -40,8 +70,9 @@ class _Files(ABC):
         """Add the next rows of the result."""
         if not self._writers:
             self._writers = self._open(dataset)
+        shard = Shard(dataset)
         for writer in self._writers:
-            writer.append(dataset)
+            writer.append(shard)
 
     def close(self) -> None:
         """Finish the files and give them their names."""
@@ -69,9 +100,13 @@ class _Files(ABC):
 class FrequencyFiles(_Files):
     """`frequencies.parquet`, and PLINK 2's `.afreq`, `.gcount`, `.hardy` for each group."""
 
+    FORMATS = ("parquet", "plink")
+
     def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
-        writers: list[ResultWriter] = [ParquetWriter(self.folder / "frequencies.parquet")]
-        for group in [TOTAL, *group_names(dataset)]:
+        writers: list[ResultWriter] = []
+        if "parquet" in self.formats:
+            writers.append(ParquetWriter(self.folder / "frequencies.parquet"))
+        for group in [TOTAL, *group_names(dataset)] if "plink" in self.formats else ():
             stem = "frequencies" if group == TOTAL else f"frequencies.{group}"
             writers += [
                 AfreqWriter(self.folder / f"{stem}.afreq", group=group),
@@ -88,8 +123,10 @@ class GwasFiles(_Files):
     its own (`gwas.2.parquet`, …); call `next_group` between them.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    FORMATS = ("parquet", "plink", "ssf")
+
+    def __init__(self, folder: Path, formats: Collection[str] | None = None) -> None:
+        super().__init__(folder, formats)
         self._group = 1
 
     def next_group(self) -> None:
@@ -100,11 +137,14 @@ class GwasFiles(_Files):
     def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
         stem = self.folder / "gwas"
         table = "gwas.parquet" if self._group == 1 else f"gwas.{self._group}.parquet"
-        return [
-            ParquetWriter(self.folder / table),
-            GlmLinearWriter(stem),
-            GwasSsfWriter(stem),
-        ]
+        writers: list[ResultWriter] = []
+        if "parquet" in self.formats:
+            writers.append(ParquetWriter(self.folder / table))
+        if "plink" in self.formats:
+            writers.append(GlmLinearWriter(stem))
+        if "ssf" in self.formats:
+            writers.append(GwasSsfWriter(stem))
+        return writers
 
 
 def write_pca(dataset: xr.Dataset, folder: Path) -> list[Path]:

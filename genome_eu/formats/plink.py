@@ -7,25 +7,28 @@ rows hold NA; rows at which nobody is called hold what PLINK prints there (``nan
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import xarray as xr
 
 from genome_eu.atomic import AtomicFile, write_whole
 from genome_eu.errors import BadInput, UsageError
-from genome_eu.formats.rows import TOTAL, of_group, require, row_names, trait_names
+from genome_eu.formats.rows import TOTAL, Shard, of_group, require, row_names, trait_names
 from genome_eu.formats.streams import ResultWriter
 from genome_eu.formats.text import (
     constant,
     header,
     integers,
+    joined,
     masked,
     p_values,
     significant,
     strings,
     tab_separated,
+    words,
 )
 
 AFREQ = ("#CHROM", "ID", "REF", "ALT", "ALT_FREQS", "OBS_CT")
@@ -113,8 +116,8 @@ class AfreqWriter(_GroupWriter):
 
     columns = AFREQ
 
-    def _append(self, dataset: xr.Dataset) -> None:
-        rows = row_names(dataset)
+    def _append(self, shard: Shard) -> None:
+        dataset, rows = shard.dataset, shard.names
         total = self._values(dataset, "allele_total")
         withheld = self._withheld(dataset, "allele") | (total < 0)
         frequency = significant(self._values(dataset, "allele_frequency")[:, 1], missing="nan")
@@ -129,7 +132,7 @@ class AfreqWriter(_GroupWriter):
             ],
             self._file.target.name,
         )
-        self._file.write(text)
+        _write(self._file, text)
 
 
 class GcountWriter(_GroupWriter):
@@ -137,8 +140,8 @@ class GcountWriter(_GroupWriter):
 
     columns = GCOUNT
 
-    def _append(self, dataset: xr.Dataset) -> None:
-        rows = row_names(dataset)
+    def _append(self, shard: Shard) -> None:
+        dataset, rows = shard.dataset, shard.names
         withheld = self._withheld(dataset, "genotype")
         hom_ref, het, hom_alt, missing = (
             masked(integers(self._values(dataset, name)), withheld)
@@ -150,7 +153,7 @@ class GcountWriter(_GroupWriter):
             [rows.contig, rows.id, rows.ref, rows.alt, hom_ref, het, hom_alt, none, none, missing],
             self._file.target.name,
         )
-        self._file.write(text)
+        _write(self._file, text)
 
 
 class HardyWriter(_GroupWriter):
@@ -166,13 +169,14 @@ class HardyWriter(_GroupWriter):
         super().__init__(path, group=group)
         self.rows_left_out = 0
 
-    def _append(self, dataset: xr.Dataset) -> None:
+    def _append(self, shard: Shard) -> None:
+        dataset, rows = shard.dataset, shard.names
         names = np.asarray(dataset["contig_id"].values).astype(str)
         diploid = ~np.isin(names, _NOT_IN_HARDY)[np.asarray(dataset["variant_contig"].values)]
         if not diploid.all():
             self.rows_left_out += int(np.count_nonzero(~diploid))
             dataset = dataset.isel(variants=np.flatnonzero(diploid))
-        rows = row_names(dataset)
+            rows = row_names(dataset)
         hom_ref, het, hom_alt = (
             self._values(dataset, name).astype(np.int64)
             for name in ("n_hom_ref", "n_het", "n_hom_alt")
@@ -194,7 +198,7 @@ class HardyWriter(_GroupWriter):
             masked(significant(expected), withheld),
             masked(p_values(p, exact), withheld),
         ]
-        self._file.write(tab_separated(columns, self._file.target.name))
+        _write(self._file, tab_separated(columns, self._file.target.name))
 
     def _finish(self) -> int:
         return self.rows_left_out
@@ -214,7 +218,8 @@ class GlmLinearWriter(ResultWriter):
         self.stem = Path(stem)
         self._of_trait: dict[str, AtomicFile] = {}
 
-    def _append(self, dataset: xr.Dataset) -> None:
+    def _append(self, shard: Shard) -> None:
+        dataset = shard.dataset
         require(dataset, ["variant_linreg_beta", "variant_linreg_errcode"])
         traits = trait_names(dataset)
         if not self._of_trait:
@@ -227,43 +232,64 @@ class GlmLinearWriter(ResultWriter):
                 f"a shard has the traits {', '.join(traits)}, the first one had "
                 f"{', '.join(self._of_trait)}. Append shards of one result only."
             )
-        rows = row_names(dataset)
-        position = integers(rows.position)
-        test = constant("ADD", len(rows))
+        rows = shard.names
+        shared = joined(
+            [rows.contig, integers(rows.position), rows.id, rows.ref, rows.alt, rows.alt],
+            self.stem.name,
+        )
+        codes, meanings = shard.codes
+        people = _People(shard, codes == _place(meanings, "WITHHELD"), shared)
+        fit = codes == _place(meanings, ".")
         for index, (trait, file) in enumerate(self._of_trait.items()):
-            column = _TraitColumns(dataset, index)
-            code = np.asarray(column["errcode"]).astype(str)
-            frequency = np.asarray(column["allele_frequency"])
-            withheld = code == "WITHHELD"
-            columns = [rows.contig, position, rows.id, rows.ref, rows.alt, rows.alt]
-            columns += [
-                masked(significant(frequency, missing="nan"), withheld | (frequency < 0)),
-                test,
-                masked(integers(column["n"]), withheld),
+            beta, se, t, p, exact = (
+                np.where(fit[:, index], shard.of_trait(name, index), np.nan)
+                for name in ("beta", "se", "t_value", "p_value", "neg_log10_p")
+            )
+            columns = [
+                people.of_trait(index),
+                *(significant(values) for values in (beta, se, t)),
+                p_values(p, exact),
+                words(codes[:, index], meanings),
             ]
-            untested = code != "."
-            columns += [
-                masked(significant(column[name]), untested) for name in ("beta", "se", "t_value")
-            ]
-            columns += [
-                masked(p_values(column["p_value"], column["neg_log10_p"]), untested),
-                strings(code),
-            ]
-            file.write(tab_separated(columns, f"trait {trait}"))
+            _write(file, tab_separated(columns, f"trait {trait}"))
 
     def _finish(self) -> list[Path]:
         return [file.target for file in self._files]
 
 
-class _TraitColumns:
-    """One trait's columns of a gwas result, by the statistic's name."""
+def _write(file: AtomicFile, lines: Iterable[memoryview]) -> None:
+    for some in lines:
+        file.write(some)
 
-    def __init__(self, dataset: xr.Dataset, index: int) -> None:
-        self._dataset = dataset
-        self._index = index
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._dataset[f"variant_linreg_{name}"].values[:, self._index]
+def _place(meanings: list[str], word: str) -> int:
+    """Place of a word, −1 where no test has it."""
+    return meanings.index(word) if word in meanings else -1
+
+
+class _People:
+    """The columns up to OBS_CT, which traits of the same people share."""
+
+    def __init__(self, shard: Shard, withheld: np.ndarray, names: pa.Array) -> None:
+        self._shard = shard
+        self._withheld = withheld
+        self._names = names
+        dataset = shard.dataset
+        variables = (dataset[f"variant_linreg_{name}"].values for name in ("n", "allele_frequency"))
+        # A column that is broadcast over the traits is the same for all of them.
+        self._shared = all(values.strides[1] == 0 for values in variables)
+        self._shared &= bool((withheld == withheld[:, :1]).all())
+        self._text: pa.Array = None
+
+    def of_trait(self, index: int) -> pa.Array:
+        if self._text is None or not self._shared:
+            withheld = self._withheld[:, index]
+            frequency = self._shard.of_trait("allele_frequency", index)
+            shown = masked(significant(frequency, missing="nan"), withheld | (frequency < 0))
+            test = constant("ADD", len(frequency))
+            people = masked(integers(self._shard.of_trait("n", index)), withheld)
+            self._text = joined([self._names, shown, test, people], "OBS_CT")
+        return self._text
 
 
 def file_of_trait(stem: Path, trait: str, ending: str) -> Path:
@@ -307,7 +333,7 @@ def write_eigenvec(
     if family_id is not None:
         columns.insert(0, strings(np.asarray(family_id)))
         names = ["#FID", "IID", *components]
-    content = header(names) + bytes(tab_separated(columns, Path(path).name))
+    content = header(names) + b"".join(tab_separated(columns, Path(path).name))
     write_whole(path, content, private=True)
 
 

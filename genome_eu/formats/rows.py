@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import xarray as xr
 
 from genome_eu.errors import BadInput, UsageError
-from genome_eu.formats.text import strings
+from genome_eu.formats.text import strings, words
 
 TOTAL = "Total"
 
@@ -20,14 +22,42 @@ TOTAL = "Total"
 class RowNames:
     """What identifies each row of a shard; all arrays have shape (rows,)."""
 
-    contig: pa.Array
+    contig: pa.DictionaryArray
     position: np.ndarray
     id: pa.Array
-    ref: pa.Array
-    alt: pa.Array
+    ref: pa.DictionaryArray
+    alt: pa.DictionaryArray
 
     def __len__(self) -> int:
         return len(self.position)
+
+
+class Shard:
+    """Some rows of a result, and what several writers read of it, worked out once."""
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self.dataset = dataset
+        self._blocks: dict[str, tuple[int, np.ndarray]] = {}
+
+    @cached_property
+    def names(self) -> RowNames:
+        """What identifies the rows."""
+        return row_names(self.dataset)
+
+    @cached_property
+    def codes(self) -> tuple[np.ndarray, list[str]]:
+        """What became of each test: places (rows, traits) in a list of words, "." for a fit."""
+        return error_codes(self.dataset)
+
+    def of_trait(self, name: str, trait: int) -> np.ndarray:
+        """One trait's ``variant_linreg_<name>``, shape (rows,)."""
+        # A trait's numbers lie far apart, eight traits' numbers in one line of the cache.
+        block, place = divmod(trait, 8)
+        if self._blocks.get(name, (-1,))[0] != block:
+            values = self.dataset[f"variant_linreg_{name}"].values
+            some = np.ascontiguousarray(values[:, 8 * block : 8 * block + 8].T)
+            self._blocks[name] = block, some
+        return self._blocks[name][1][place]
 
 
 def row_names(dataset: xr.Dataset) -> RowNames:
@@ -37,13 +67,31 @@ def row_names(dataset: xr.Dataset) -> RowNames:
         ["variant_contig", "contig_id", "variant_position", "variant_allele", "variant_id"],
     )
     alleles = np.asarray(dataset["variant_allele"].values)
+    contig = np.asarray(dataset["variant_contig"].values, dtype=np.int32)
     return RowNames(
-        contig=strings(contigs(dataset)),
+        contig=words(contig, np.asarray(dataset["contig_id"].values).astype(str).tolist()),
         position=np.asarray(dataset["variant_position"].values),
         id=strings(dataset["variant_id"].values),
-        ref=strings(alleles[:, 0]),
-        alt=strings(alleles[:, 1]),
+        ref=_few(alleles[:, 0]),
+        alt=_few(alleles[:, 1]),
     )
+
+
+def _few(values: np.ndarray) -> pa.DictionaryArray:
+    """Text that repeats itself, as places in its distinct values."""
+    places, distinct = pd.factorize(np.asarray(values, dtype=object))
+    return words(places, distinct.tolist())
+
+
+def error_codes(dataset: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+    """`variant_linreg_errcode` as places in a list of words, the way a streamed result has it."""
+    variable = dataset["variant_linreg_errcode"]
+    values = np.asarray(variable.values)
+    meanings = variable.attrs.get("flag_meanings")
+    if meanings is not None:
+        return values, str(meanings).split()
+    places, distinct = pd.factorize(values.ravel().astype(object))
+    return places.reshape(values.shape), [str(word) for word in distinct]
 
 
 def contigs(dataset: xr.Dataset) -> np.ndarray:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from genome_eu.atomic import AtomicFile
 from genome_eu.errors import UsageError
+from genome_eu.formats.rows import Shard
 
 
 class ResultWriter(ABC):
@@ -39,12 +40,12 @@ class ResultWriter(ABC):
         """The files that this writer leaves behind."""
         return [file.target for file in self._files]
 
-    def append(self, dataset: xr.Dataset) -> None:
-        """Add the next rows of the result."""
+    def append(self, dataset: xr.Dataset | Shard) -> None:
+        """Add the next rows of the result; a `Shard` where several writers receive the same."""
         if not self._open:
             raise UsageError(f"{type(self).__name__} is closed; open a new one to write more rows.")
         try:
-            self._append(dataset)
+            self._append(dataset if isinstance(dataset, Shard) else Shard(dataset))
         except BaseException:
             self.abort()
             raise
@@ -74,7 +75,7 @@ class ResultWriter(ABC):
                 file.abort()
 
     @abstractmethod
-    def _append(self, dataset: xr.Dataset) -> None: ...
+    def _append(self, shard: Shard) -> None: ...
 
     def _finish(self) -> Any:
         return None

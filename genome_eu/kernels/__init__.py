@@ -1,7 +1,7 @@
 """Packed genotypes and the five array kernels on them.
 
-Every backend gives the same numbers: ``cpu`` is compiled and made for work,
-``reference`` is plain NumPy and made for reading.
+Every backend gives the same numbers: ``cpu`` is compiled and made for work, ``gpu`` works on a
+CUDA device, ``reference`` is plain NumPy and made for reading.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from genome_eu.errors import UsageError
 from genome_eu.kernels.block import Backend, BandedGram, PackedBlock, PairCounts
 from genome_eu.kernels.packed import pack, pack_genotypes, unpack
 
-BACKENDS = ("cpu", "reference")
+BACKENDS = ("cpu", "gpu", "reference")
 
 __all__ = [
     "BACKENDS",

@@ -285,7 +285,7 @@ def _add_carriers(
     dosage_product: Array,
     missing_product: Array,
 ) -> None:
-    """Add the columns of every carrier to the first product, of every missing call to the second."""
+    """Add each carrier's columns to the first product, each missing call's to the second."""
     for row in rows:
         for byte in range(packed.shape[1]):
             word_bytes[byte] = packed[row, byte]

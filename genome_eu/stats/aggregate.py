@@ -163,6 +163,8 @@ def concatenate(blocks: Sequence[AnyAggregate]) -> AnyAggregate:
     Fields without a row dimension describe the people, so they must be equal in every block.
     """
     first = blocks[0]
+    if len(blocks) == 1:
+        return first
     joined: dict[str, Any] = {}
     for item in fields(first):
         values = [getattr(block, item.name) for block in blocks]

@@ -88,9 +88,22 @@ def summarize(block: Block, groups: NDArray, n_groups: int) -> GenotypeCounts:
     tallies[:, 0] = tallies.sum(axis=1)
     sizes = np.bincount(groups[groups >= 0], minlength=n_groups)
     sizes[0] = sizes.sum()
+    return tallied(tallies, sizes)
+
+
+def tallied(tallies: NDArray, people: NDArray) -> GenotypeCounts:
+    """Genotype counts from tallies that exist already.
+
+    Parameters
+    ----------
+    tallies : int64 array, shape (rows, groups, 4)
+        People with 0, 1 and 2 copies of the ALT, and with a missing call.
+    people : int64 array, shape (groups,)
+        People of each group.
+    """
     shown = np.ones(tallies.shape[:2], bool)
     return GenotypeCounts(
-        people=sizes,
+        people=people,
         called=tallies[..., :3].sum(axis=2),
         allele_count=tallies[..., 1] + 2 * tallies[..., 2],
         het=tallies[..., 1],
@@ -102,7 +115,11 @@ def summarize(block: Block, groups: NDArray, n_groups: int) -> GenotypeCounts:
 
 def summarize_minor(block: Block, groups: NDArray) -> NDArray:
     """Alleles on the smaller tail among the people with group 0, int64 (rows,)."""
-    tallies = block.counts(groups, 1)[:, 0]
+    return minor_alleles(block.counts(groups, 1)[:, 0])
+
+
+def minor_alleles(tallies: NDArray) -> NDArray:
+    """Alleles on the smaller tail, int64 (rows,), from tallies of one group, (rows, 4)."""
     alt = tallies[:, 1] + 2 * tallies[:, 2]
     return np.minimum(alt, 2 * tallies[:, :3].sum(axis=1) - alt)
 

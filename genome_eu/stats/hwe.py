@@ -19,40 +19,51 @@ _TIE = 1.0 + 1e-11
 
 
 @compiled
+def _beyond(h: float, r: float, c: float, fewer: bool) -> float:
+    """Probability of all outcomes with fewer (or with more) heterozygotes than `h`, over that of h.
+
+    Four outcomes at a time: one division, and one product from each four to the next. Counts that
+    are used up are factors of 0, which end the sum.
+    """
+    total = 0.0
+    weight = 1.0
+    while True:
+        if fewer:
+            n0, d0 = h * (h - 1.0), 4.0 * (r + 1.0) * (c + 1.0)
+            n1, d1 = (h - 2.0) * (h - 3.0), 4.0 * (r + 2.0) * (c + 2.0)
+            n2, d2 = (h - 4.0) * (h - 5.0), 4.0 * (r + 3.0) * (c + 3.0)
+            n3, d3 = (h - 6.0) * (h - 7.0), 4.0 * (r + 4.0) * (c + 4.0)
+            h, r, c = h - 8.0, r + 4.0, c + 4.0
+        else:
+            n0, d0 = 4.0 * r * c, (h + 2.0) * (h + 1.0)
+            n1, d1 = 4.0 * (r - 1.0) * (c - 1.0), (h + 4.0) * (h + 3.0)
+            n2, d2 = 4.0 * (r - 2.0) * (c - 2.0), (h + 6.0) * (h + 5.0)
+            n3, d3 = 4.0 * (r - 3.0) * (c - 3.0), (h + 8.0) * (h + 7.0)
+            h, r, c = h + 8.0, r - 4.0, c - 4.0
+        d23 = d2 * d3
+        d123 = d1 * d23
+        ratio = n0 / (d0 * d123)
+        total += weight * (ratio * (d123 + n1 * (d23 + n2 * (d3 + n3))))
+        weight *= ratio * (n1 * n2 * n3)
+        if weight <= _NEGLIGIBLE * total:
+            return total
+
+
+@compiled
 def _neg_log10_p(het: int, hom_a: int, hom_b: int) -> float:
     """−log10 p of one row; walks outward from the observed count of heterozygotes."""
-    rare = min(hom_a, hom_b)
-    common = max(hom_a, hom_b)
-
+    h, r, c = float(het), float(min(hom_a, hom_b)), float(max(hom_a, hom_b))
+    most_likely_up = 4.0 * r * c > (h + 2.0) * (h + 1.0)
     # Tail on the observed side of the mode, relative to the observed probability.
-    most_likely_up = 4.0 * rare * common > (het + 2.0) * (het + 1.0)
-    step_to_mode = 2 if most_likely_up else -2
-    tail = 1.0
-    weight = 1.0
-    h, r, c = float(het), float(rare), float(common)
-    while True:
-        if step_to_mode == 2:
-            if h < 2:
-                break
-            weight *= h * (h - 1.0) / (4.0 * (r + 1.0) * (c + 1.0))
-            h, r, c = h - 2.0, r + 1.0, c + 1.0
-        else:
-            if r < 1:
-                break
-            weight *= 4.0 * r * c / ((h + 2.0) * (h + 1.0))
-            h, r, c = h + 2.0, r - 1.0, c - 1.0
-        tail += weight
-        if weight < _NEGLIGIBLE * tail:
-            break
+    tail = 1.0 + _beyond(h, r, c, most_likely_up)
 
     # Over the mode and down the other side. `centre` is in units of _RESCALE**power.
     centre = 0.0
     power = 0
     level = 0
     weight = 1.0
-    h, r, c = float(het), float(rare), float(common)
     while True:
-        if step_to_mode == 2:
+        if most_likely_up:
             if r < 1:
                 break
             weight *= 4.0 * r * c / ((h + 2.0) * (h + 1.0))
@@ -72,10 +83,9 @@ def _neg_log10_p(het: int, hom_a: int, hom_b: int) -> float:
             weight *= _RESCALE
             level -= 1
         if level == 0 and weight <= _TIE:
-            tail += weight
-            if weight < _NEGLIGIBLE * tail:
-                break
-        elif level == power:
+            tail += weight * (1.0 + _beyond(h, r, c, not most_likely_up))
+            break
+        if level == power:
             centre += weight
         elif level == power - 1:
             centre += weight / _RESCALE

@@ -1,8 +1,10 @@
 """Principal components by block Krylov iteration on sums over people.
 
 z = (g − 2p)/√(2p(1−p)) with the frequency p over all sites, 0 for a missing call or a row that
-does not vary. The iteration needs only H(Q) = Σ Z(ZᵀQ), rows × width, summed over sites; ZᵀQ
-itself has one value per person and stays where they are.
+does not vary. Over sites, the iteration needs only H(Q) = Σ Z(ZᵀQ), rows × width; ZᵀQ itself has
+one value per person and stays where they are. People who hold the genotypes iterate on ZᵀZ instead,
+people × people: the same eigenvalues from one pass a round, and a basis that does not grow with the
+number of rows.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from scipy.linalg import solve_triangular
 
 from genome_eu.stats.aggregate import Aggregate, Private, count, same, total
 from genome_eu.stats.block import Block
+
+# What rounding leaves of a residual, however good the pair.
+_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +106,19 @@ def summarize_scores(scores: Scores, included: NDArray) -> ScoreMoments:
     )
 
 
+def apply_covariance(block: Block, frequency: NDArray, scores: NDArray) -> NDArray:
+    """ZᵀZ·S over the rows of a block, (people, width); sums over blocks."""
+    return project_people(block, frequency, project_rows(block, frequency, scores))
+
+
 @dataclass(frozen=True, eq=False)
 class Components:
-    """Leading eigenpairs of ZZᵀ: `loadings` (rows, k) of unit norm, `eigenvalues` (k,)."""
+    """Leading eigenpairs: `vectors` (size, k) of unit norm, `eigenvalues` (k,).
 
-    loadings: NDArray
+    Of ZZᵀ the vectors are loadings of rows, of ZᵀZ scores of people.
+    """
+
+    vectors: NDArray
     eigenvalues: NDArray
     residuals: NDArray  # ‖Hu − λu‖ / λ₁, (k,)
 
@@ -113,7 +126,7 @@ class Components:
 class BlockKrylov:
     """Block Krylov iteration with Rayleigh–Ritz extraction, for an operator seen from outside.
 
-    `next_block` gives the rows × width that the operator is to be applied to, `absorb` takes the
+    `next_block` gives the size × width that the operator is to be applied to, `absorb` takes the
     answer. All blocks are kept, so the Ritz values are those of the whole Krylov space.
 
     References
@@ -121,14 +134,18 @@ class BlockKrylov:
     Musco & Musco (2015), NeurIPS 28: 1396–1404; Golub & Van Loan, Matrix Computations, 10.3.6.
     """
 
-    def __init__(self, rows: int, width: int, seed: int) -> None:
-        start = np.random.default_rng(seed).standard_normal((rows, min(width, rows)))
+    def __init__(self, size: int, width: int, seed: int) -> None:
+        start = np.random.default_rng(seed).standard_normal((size, min(width, size)))
         self._block = np.linalg.qr(start)[0]
-        # Column order, grown by doubling: one product with the whole basis, and few copies.
-        self._columns = np.empty((rows, 0), order="F")
-        self._images = np.empty((rows, 0), order="F")
+        self._basis: list[NDArray] = []
         self._projected = np.empty((0, 0))
-        self.rounds = 0
+        # What the images of the last block have outside the space: next block × last block.
+        self._coupling = np.empty((0, 0))
+
+    @property
+    def rounds(self) -> int:
+        """How often the operator was applied."""
+        return len(self._basis)
 
     @property
     def exhausted(self) -> bool:
@@ -136,20 +153,15 @@ class BlockKrylov:
         return self._block.shape[1] == 0
 
     def next_block(self) -> NDArray:
-        """The orthonormal rows × width block to apply the operator to."""
+        """The orthonormal size × width block to apply the operator to."""
         return self._block
 
     def absorb(self, image: NDArray) -> None:
         """Take H(block) and prepare the next block."""
-        self.rounds += 1
+        self._basis.append(self._block)
         known = self._projected.shape[0]
         size = known + image.shape[1]
-        self._columns = _with_room(self._columns, known, size)
-        self._images = _with_room(self._images, known, size)
-        self._columns[:, known:size] = self._block
-        self._images[:, known:size] = image
-        basis = self._columns[:, :size]
-        coefficients = basis.T @ image
+        rest, coefficients = self._outside(image)
         grown = np.empty((size, size))
         grown[:known, :known] = self._projected
         grown[:, known:] = coefficients
@@ -157,21 +169,48 @@ class BlockKrylov:
         self._projected = grown
 
         floor = 1e-12 * float(np.linalg.norm(image))
-        block = _orthonormal(image - basis @ coefficients, floor, basis.shape[0] - size)
+        block = _orthonormal(rest, floor, image.shape[0] - size)
         # Subtracting twice is enough (Kahan): rounding of large components is gone.
-        self._block = _orthonormal(block - basis @ (basis.T @ block), 0.0, block.shape[1])
+        self._block = _orthonormal(self._outside(block)[0], 0.0, block.shape[1])
+        self._coupling = self._block.T @ rest
+
+    def _outside(self, columns: NDArray) -> tuple[NDArray, NDArray]:
+        """What the space so far does not hold of the columns, and what it does hold."""
+        rest = columns.copy()
+        held = []
+        for block in self._basis:
+            held.append(block.T @ rest)
+            rest -= block @ held[-1]
+        return rest, np.concatenate(held)
+
+    def residuals(self, k: int) -> NDArray:
+        """How far the best k pairs are from eigenpairs: ‖Hu − λu‖ / λ₁, (k,)."""
+        return self._pairs(k)[2]
 
     def ritz(self, k: int) -> Components:
         """The best k eigenpairs in the space so far, largest first, with their residuals."""
-        size = self._projected.shape[0]
+        values, vectors, residuals = self._pairs(k)
+        places = np.cumsum([block.shape[1] for block in self._basis])[:-1]
+        found = sum(
+            block @ part for block, part in zip(self._basis, np.split(vectors, places), strict=True)
+        )
+        return Components(found * largest_sign(found), values, residuals)
+
+    def _pairs(self, k: int) -> tuple[NDArray, NDArray, NDArray]:
         values, vectors = np.linalg.eigh((self._projected + self._projected.T) / 2.0)
         order = np.argsort(values)[::-1][:k]
         values, vectors = values[order], vectors[:, order]
-        loadings = self._columns[:, :size] @ vectors
-        error = np.linalg.norm(self._images[:, :size] @ vectors - loadings * values, axis=0)
+        # Images of all blocks but the last lie in the space, so only those of the last leave it.
+        last = vectors[vectors.shape[0] - self._coupling.shape[1] :]
+        error = np.linalg.norm(self._coupling @ last, axis=0)
         largest = max(float(values[0]), np.finfo(float).tiny) if values.size else 1.0
-        sign = np.sign(loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])])
-        return Components(loadings * np.where(sign == 0, 1.0, sign), values, error / largest)
+        return values, vectors, np.maximum(error / largest, _ROUNDING)
+
+
+def largest_sign(columns: NDArray) -> NDArray:
+    """Per column, the sign of its entry of largest size; 1 for a column of zeros."""
+    sign = np.sign(columns[np.abs(columns).argmax(axis=0), np.arange(columns.shape[1])])
+    return np.where(sign == 0, 1.0, sign)
 
 
 def _orthonormal(columns: NDArray, floor: float, most: int) -> NDArray:
@@ -196,12 +235,3 @@ def _orthonormal(columns: NDArray, floor: float, most: int) -> NDArray:
     directions, triangle = np.linalg.qr(columns)
     left, sizes, _ = np.linalg.svd(triangle)
     return directions @ left[:, : min(int((sizes > floor).sum()), most)]
-
-
-def _with_room(columns: NDArray, used: int, size: int) -> NDArray:
-    """Columns with room for `size` of them; at least doubled when they grow."""
-    if size <= columns.shape[1]:
-        return columns
-    grown = np.empty((columns.shape[0], max(size, 2 * columns.shape[1])), order="F")
-    grown[:, :used] = columns[:, :used]
-    return grown

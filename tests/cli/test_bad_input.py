@@ -504,6 +504,23 @@ def test_wrong_usage_exits_with_2_and_names_the_option(cli: Cli, args: list[str]
     assert ran.out == ""
 
 
+@pytest.mark.parametrize(
+    ("asked", "formats", "says"),
+    [
+        (["freq"], "parquet,ssf", r"--formats ssf: choose among parquet, plink$"),
+        (["gwas", "--trait", "ldl"], "tsv", r"--formats tsv: choose among parquet, plink, ssf$"),
+        (["gwas", "--trait", "ldl"], ",", r"--formats: name at least one of parquet, plink, ssf$"),
+    ],
+)
+def test_format_that_is_not_written_is_a_wrong_usage(
+    cli: Cli, made: dict[str, Made], tmp_path: Path, asked: list[str], formats: str, says: str
+):
+    out = tmp_path / "out"
+    ran = cli(asked[0], made["FI"].store, *asked[1:], "--formats", formats, "--out", out)
+    assert_refused(ran, USAGE, says)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("components", ["0", "-1"])
 def test_no_components_is_a_wrong_usage(
     cli: Cli, made: dict[str, Made], tmp_path: Path, components: str

@@ -212,6 +212,20 @@ def test_groups_and_traits_have_files_of_their_own(cli: Cli, made: dict[str, Mad
         assert first_line(out / "gwas" / f"gwas.{trait}.glm.linear").startswith("#CHROM\tPOS")
 
 
+def test_only_the_formats_named_are_written(cli: Cli, made: dict[str, Made], tmp_path: Path):
+    asked = ("gwas", made["FI"].store, "--trait", "ldl", "--formats", "ssf,parquet")
+    assert cli(*asked, "--out", tmp_path / "gwas").code == 0
+    assert set(contents(tmp_path / "gwas")) == {
+        "gwas.parquet",
+        "gwas.ldl.tsv.gz",
+        "gwas.ldl.tsv.gz-meta.yaml",
+        "result.json",
+    }
+    asked = ("freq", made["FI"].store, "--formats", "parquet")
+    assert cli(*asked, "--out", tmp_path / "freq").code == 0
+    assert set(contents(tmp_path / "freq")) == {"frequencies.parquet", "result.json"}
+
+
 def test_sidecar_of_gwas_ssf_describes_its_file(cli: Cli, made: dict[str, Made], tmp_path: Path):
     assert cli("gwas", made["FI"].store, "--trait", "ldl", "--out", tmp_path).code == 0
     described = yaml.safe_load((tmp_path / "gwas.ldl.tsv.gz-meta.yaml").read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -37,8 +38,12 @@ def begun(folder: Path) -> bool:
 
 def writing(folder: Path) -> bool:
     """Genotypes are being written into it."""
-    chunks = folder.glob("*partial*/**/call_genotype/**/*")
-    return any(path.is_file() and path.name[-1].isdigit() for path in chunks)
+    # os.walk, unlike glob, takes no offence at folders that vanish meanwhile.
+    return any(
+        "call_genotype" in Path(inside).parts and any(name[-1].isdigit() for name in files)
+        for partial in folder.glob("*partial*")
+        for inside, _, files in os.walk(partial)
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])

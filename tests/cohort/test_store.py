@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
 
-from genome_eu.cohort import import_genotypes, open_store, packing
+from genome_eu.cohort import arrays, import_genotypes, open_store, packing
 from genome_eu.errors import SourceError
 from tests.cohort.conftest import PEOPLE
 from tests.cohort.genotype_files import write_plink
@@ -30,6 +32,16 @@ def blocks(tmp_path, monkeypatch):
 
 def packed_chunk(store, number: int) -> Path:
     return store.path / "genome_eu" / "packed" / f"{number}.0"
+
+
+def flip(chunk: Path) -> None:
+    content = chunk.read_bytes()
+    chunk.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def cut(chunk: Path) -> None:
+    content = chunk.read_bytes()
+    chunk.write_bytes(content[: len(content) // 2])
 
 
 class TestRead:
@@ -78,6 +90,45 @@ class TestRead:
         _ = store.rows
         assert store.__reduce__() == (open_store, (str(store.path),))
         assert copy.copy(store).digest == store.digest
+
+
+class TestCounts:
+    def test_counts_of_everybody(self, blocks):
+        store, dosage = blocks
+        expected = np.stack([(dosage == code).sum(axis=1) for code in (0, 1, 2, -1)], axis=1)
+        np.testing.assert_array_equal(store.row_counts, expected)
+        assert store.row_counts.dtype == np.int64
+        assert store.row_counts is store.row_counts
+        everybody = np.zeros(9, dtype=int)
+        counted = store.read(slice(None)).counts(everybody, 1)[:, 0]
+        np.testing.assert_array_equal(open_store(store.path).row_counts, counted)
+
+    def test_counts_of_a_vcf(self, made):
+        dosage = made.read(slice(None), backend="reference").dosages()
+        expected = np.stack([(dosage == code).sum(axis=1) for code in (0, 1, 2, -1)], axis=1)
+        np.testing.assert_array_equal(made.row_counts, expected)
+
+    def test_a_store_of_many_pieces(self, tmp_path, monkeypatch):
+        """Every array whose chunks depend on the number of rows, cut small."""
+        monkeypatch.setattr(packing, "_CHUNK_ROWS", 7)
+        monkeypatch.setattr(packing, "_COLUMN_ROWS", 5)
+        monkeypatch.setattr(packing, "_ALLELES_AT_ONCE", 1)
+        monkeypatch.setattr(arrays, "_FILE_CHUNK", 100)
+        rng = np.random.default_rng(5)
+        dosage = rng.integers(-1, 3, (2300, 6))
+        variants = [(str(1 + j // 700), f"v{j}", 100 + j, "C", "A") for j in range(2300)]
+        people = [("F", f"I{j}", 1) for j in range(6)]
+        bed = write_plink(tmp_path / "x", people, variants, dosage)
+        store = import_genotypes(bed, tmp_path / "fi.vcz")
+        np.testing.assert_array_equal(store.read(slice(None), "reference").dosages(), dosage)
+        np.testing.assert_array_equal(store.row_counts[:, 3], (dosage == -1).sum(axis=1))
+        assert store.rows["id"].tolist() == [f"v{j}" for j in range(2300)]
+        assert store.describe()["contigs"] == {"1": 700, "2": 700, "3": 700, "4": 200}
+        store.verify()
+        monkeypatch.undo()
+        whole = import_genotypes(bed, tmp_path / "whole.vcz")
+        assert (whole.digest, whole.block_rows) == (store.digest, 2300)
+        pd.testing.assert_frame_equal(whole.rows, store.rows)
 
 
 class TestDescription:
@@ -154,21 +205,92 @@ class TestDamage:
         assert store.read(slice(None), backend="reference").dosages().tolist() == [[0]] * 5
         store.verify()
 
+    @pytest.mark.parametrize("spoil", [flip, cut, Path.unlink])
+    @pytest.mark.parametrize("asked", ["rows", "verify"])
+    def test_names_of_rows(self, blocks, spoil, asked):
+        store, _ = blocks
+        spoil(store.path / "genome_eu" / "rows_parquet" / "0")
+        again = open_store(store.path)
+        with pytest.raises(SourceError, match="cohort fi.vcz: its row table is damaged or absent"):
+            again.verify() if asked == "verify" else again.rows
+
     @pytest.mark.parametrize(
-        ("array", "match"),
-        [
-            ("genome_eu/row_allele", "its row table is damaged"),
-            ("variant_position", "its row table is damaged"),
-            ("variant_allele", "its row table is damaged"),
-        ],
+        "array", ["genome_eu/row_allele", "variant_position", "variant_allele"]
     )
-    def test_names_of_rows(self, blocks, array, match):
+    def test_variants_that_rows_were_named_by(self, blocks, array):
         store, _ = blocks
         for chunk in (store.path / array).rglob("[0-9]*"):
             if chunk.is_file():
                 chunk.unlink()
-        with pytest.raises(SourceError, match=match):
-            _ = open_store(store.path).rows
+        again = open_store(store.path)
+        pd.testing.assert_frame_equal(again.rows, store.rows)
+        with pytest.raises(SourceError, match="its row table is damaged"):
+            again.verify()
+
+    @pytest.mark.parametrize("spoil", [flip, cut, Path.unlink])
+    @pytest.mark.parametrize("asked", ["row_counts", "verify"])
+    def test_counts(self, blocks, spoil, asked):
+        store, _ = blocks
+        spoil(store.path / "genome_eu" / "row_counts" / "0.0")
+        again = open_store(store.path)
+        with pytest.raises(SourceError, match="genome_eu/row_counts is damaged or absent"):
+            again.verify() if asked == "verify" else again.row_counts
+
+    @pytest.mark.parametrize("name", ["row_counts", "rows_parquet"])
+    def test_another_store_s(self, blocks, made, name):
+        store, _ = blocks
+        shutil.rmtree(store.path / "genome_eu" / name)
+        shutil.copytree(made.path / "genome_eu" / name, store.path / "genome_eu" / name)
+        (store.path / ".zmetadata").unlink()
+        zarr.consolidate_metadata(str(store.path))
+        again = open_store(store.path)
+        with pytest.raises(SourceError, match="is damaged or absent"):
+            _ = again.rows if name == "rows_parquet" else again.row_counts
+
+    def test_counts_that_are_not_those_of_the_rows(self, blocks):
+        """Their digest is right, so only counting again tells."""
+        store, _ = blocks
+        root = zarr.open_group(str(store.path), mode="r+")
+        counts = root["genome_eu/row_counts"][:]
+        counts[100] = counts[100][[1, 0, 2]] + [0, 0, 1]
+        root["genome_eu/row_counts"][:] = counts
+        digest = hashlib.sha256(counts.tobytes()).hexdigest()
+        root["genome_eu"].attrs["row_counts_sha256"] = digest
+        zarr.consolidate_metadata(str(store.path))
+        again = open_store(store.path)
+        assert again.row_counts[100, 3] == counts[100, 2]
+        with pytest.raises(SourceError, match="genome_eu/row_counts is damaged"):
+            again.verify()
+
+    def test_a_chunk_is_checked_once_in_a_process_and_always_by_verify(self, blocks, monkeypatch):
+        store, dosage = blocks
+        checked = []
+
+        def digest(block):
+            checked.append(len(block))
+            return packing.chunk_digest(block)
+
+        monkeypatch.setattr("genome_eu.cohort.store.chunk_digest", digest)
+        for _ in range(3):
+            np.testing.assert_array_equal(
+                store.read(slice(4, 20), backend="reference").dosages(), dosage[4:20]
+            )
+        assert len(checked) == 3
+        store.verify()
+        assert len(checked) == 3 + 13
+        store.read(slice(0, 101))
+        assert len(checked) == 3 + 13
+
+    def test_a_chunk_that_was_wrong_is_checked_again(self, blocks):
+        store, dosage = blocks
+        chunk = packed_chunk(store, 0)
+        content = chunk.read_bytes()
+        shutil.copy(packed_chunk(store, 4), chunk)
+        for _ in range(2):
+            with pytest.raises(SourceError, match="rows 0 to 7, is damaged"):
+                store.read(slice(0, 8))
+        chunk.write_bytes(content)
+        np.testing.assert_array_equal(store.read(slice(0, 8), "reference").dosages(), dosage[:8])
 
     @pytest.mark.parametrize("array", ["sample_id", "genome_eu/samples_parquet"])
     def test_people(self, blocks, array):
@@ -206,7 +328,7 @@ class TestNotACohort:
         root = zarr.open_group(str(store.path), mode="r+")
         root["genome_eu"].attrs["format"] = 99
         zarr.consolidate_metadata(str(store.path))
-        with pytest.raises(SourceError, match="format 99, but this version reads format 1"):
+        with pytest.raises(SourceError, match="format 99, but this version reads format 2"):
             open_store(store.path)
 
     def test_attributes_that_do_not_belong(self, blocks):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genome_eu.compute import passes
 from tests import simulate
 
 
@@ -46,6 +45,7 @@ class FakeStore:
 
     path: Path = Path("fake.vcz")
     digest: str = "0" * 64
+    token: str = "fake"
     name: str = "fake"
     block_rows: int = 8
     blocks: LiveCount = field(default_factory=LiveCount)
@@ -55,10 +55,8 @@ class FakeStore:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeStore:
-    store = FakeStore()
-    monkeypatch.setattr(passes, "_opened", lambda _path, _digest: store)
-    return store
+def fake() -> FakeStore:
+    return FakeStore()
 
 
 @pytest.fixture(scope="session")

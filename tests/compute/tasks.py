@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
+import uuid
+from pathlib import Path
 
 import numpy as np
 from distributed import get_worker
@@ -18,6 +21,14 @@ def dosages_and_process(block, weight=0):
 def column_sums(block) -> np.ndarray:
     """Copies of each person over the rows of a block, as a sum that rounds."""
     return np.where(block.dosages() < 0, 0, block.dosages()).sum(axis=0) / 3.0
+
+
+def column_sums_noted(block, notes: str) -> np.ndarray:
+    """The same; leaves a file named by the process, and time to kill it."""
+    found = column_sums(block)
+    Path(notes, f"{os.getpid()}-{uuid.uuid4().hex}").touch()
+    time.sleep(0.05)
+    return found
 
 
 def worker_address(block) -> str:

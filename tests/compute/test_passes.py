@@ -107,11 +107,11 @@ class TestBoundedWindows:
         # A window in use, the one that is computed meanwhile, and the last summary before.
         assert alive.peak <= 2 * WINDOW + 1
 
-    def test_windows_are_smaller_where_summaries_are_wide(self, fake):
+    def test_windows_are_smaller_where_summaries_are_large(self, fake):
         alive = LiveCount()
-        width = passes._WINDOW_BYTES // (8 * 4)
+        large = passes._WINDOW_BYTES // 4
         for _ in stream(
-            fake, np.arange(100), lambda block: Held(block.rows, alive), size=1, width=width
+            fake, np.arange(100), lambda block: Held(block.rows, alive), size=1, summary_bytes=large
         ):
             pass
         assert alive.peak <= 2 * 4 + 1

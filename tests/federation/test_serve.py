@@ -108,7 +108,7 @@ def test_a_refusal_says_why_and_nothing_of_people_or_places(es, made, exchange, 
 
 def test_a_damaged_cohort_is_told_to_the_log_and_not_to_the_coordinator(tmp_path, exchange, caplog):
     site = site_of(make(tmp_path, "ES"))
-    for chunk in (site.store.path / "genome_eu" / "packed").rglob("0*"):
+    for chunk in (site.store.path / "genome_eu" / "row_counts").rglob("0*"):
         chunk.write_bytes(b"damage")
     with caplog.at_level(logging.ERROR):
         manifest = reply(site, exchange, Ask(VariantList, VariantListParameters())).manifest

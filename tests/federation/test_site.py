@@ -101,11 +101,10 @@ def test_a_row_below_the_floor_looks_like_a_row_that_is_not_there(fi):
 
 
 def test_rows_can_be_asked_only_by_name(fi):
-    for inputs in ({}, {"mask": np.arange(ROWS) == RARE}):
-        with pytest.raises(BundleError, match="the plan names no panel"):
-            ask(fi, replace(counts(**panel(COMMON)), inputs=inputs))
+    with pytest.raises(BundleError, match="the plan names no panel"):
+        ask(fi, replace(counts(**panel(COMMON)), inputs={}))
     with pytest.raises(BundleError, match="input mask is not one that genotype_counts takes"):
-        ask(fi, replace(counts(**panel(COMMON)), inputs={"mask": np.array([RARE])}))
+        ask(fi, replace(counts(**panel(COMMON)), inputs={"mask": np.arange(ROWS) == RARE}))
 
 
 @pytest.mark.parametrize("kind", [ProjectionSums, ScoreMoments])

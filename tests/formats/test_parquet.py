@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
 from genome_eu.errors import BadInput, UsageError
-from genome_eu.formats import ParquetWriter, read_frequencies, read_gwas, read_pca
+from genome_eu.formats import ParquetWriter, parquet, read_frequencies, read_gwas, read_pca
 from tests.formats import fake_results as fake
 
 RESULTS = {
@@ -15,6 +16,7 @@ RESULTS = {
     "gwas": (fake.gwas, read_gwas),
     "pca": (fake.pca, read_pca),
 }
+TEXT = ("contig", "id", "ref", "alt", "trait", "errcode")
 COLUMNS = {
     "frequencies": "contig position id ref alt group n_called n_missing n_hom_ref n_het n_hom_alt "
     "allele_count allele_number allele_frequency hwe_p hwe_neg_log10_p allele_withheld "
@@ -41,6 +43,44 @@ def test_a_round_trip_changes_nothing(tmp_path, kind):
     assert file.schema_arrow.names == COLUMNS[kind].split()
     assert file.num_row_groups == 4
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_names_and_traits_are_plain_text_to_other_readers(tmp_path):
+    result = fake.gwas()
+    with ParquetWriter(tmp_path / "x") as out:
+        out.append(result)
+    table = pq.read_table(tmp_path / "x")
+    assert {str(table.schema.field(name).type) for name in TEXT} == {"string"}
+    ids = np.repeat(result.variant_id.values, 2)
+    assert table["id"].to_pylist() == ids.tolist()
+    assert table["trait"].to_pylist()[:3] == ["ldl", "bmi", "ldl"]
+    assert table["alt"].to_pylist() == np.repeat(result.variant_allele.values[:, 1], 2).tolist()
+    group = pq.ParquetFile(tmp_path / "x").metadata.row_group(0)
+    encoded = {group.column(k).path_in_schema: group.column(k).encodings for k in range(15)}
+    assert all("RLE_DICTIONARY" in encoded[name] for name in TEXT)
+    assert all("BYTE_STREAM_SPLIT" in encoded[name] for name in ("beta", "se", "p"))
+
+
+def test_row_groups_are_bounded_however_large_a_shard_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_ROW_GROUP", 25)
+    result = fake.gwas()
+    with ParquetWriter(tmp_path / "x") as out:
+        out.append(result)
+    metadata = pq.ParquetFile(tmp_path / "x").metadata
+    assert [metadata.row_group(k).num_rows for k in range(5)] == [24] * 5
+    xr.testing.assert_allclose(read_gwas(tmp_path / "x"), result, rtol=1e-15)
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_files_of_the_first_version_are_read(tmp_path, kind):
+    """Before, every column had one encoding and text was plain in the Arrow schema as well."""
+    make, read = RESULTS[kind]
+    result = make()
+    with ParquetWriter(tmp_path / "new") as out:
+        out.append(result)
+    table = pq.read_table(tmp_path / "new")
+    pq.write_table(table, tmp_path / "old", compression="zstd", row_group_size=23)
+    xr.testing.assert_identical(read(tmp_path / "old"), read(tmp_path / "new"))
 
 
 @pytest.mark.parametrize("kind", RESULTS)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
+import pytest
 from hypothesis import given
 
+from genome_eu import open_cohort
+from genome_eu.errors import SourceError
 from genome_eu.stats.hwe import hardy_weinberg_neg_log10_p
 from tests import simulate
+from tests.laws.conftest import RATES
 from tests.laws.splits import block_sizes, law, rates, shard_sizes, sites
 from tests.oracles import counts as oracle
 
@@ -52,3 +58,26 @@ def test_reference_and_alternative_counts_add_to_the_alleles_called(cohort_with,
     np.testing.assert_array_equal(
         found["variant_allele_count"].sum("alleles"), found["variant_allele_total"]
     )
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_counts_made_at_import_are_those_of_a_pass(cohort_with, rate):
+    cohort = open_cohort(cohort_with(rate).store.path)
+    at_import, counted = cohort.frequencies(), cohort.frequencies(by="sex")
+    for name in (name for name in at_import if str(name).startswith("variant_")):
+        values = at_import[name]
+        np.testing.assert_array_equal(values, counted[name], err_msg=str(name))
+
+
+def test_counts_of_everybody_read_no_genotype(cohort_with, tmp_path):
+    path = shutil.copytree(cohort_with(0.0).store.path, tmp_path / "copy.vcz")
+    shutil.rmtree(path / "genome_eu" / "packed")
+    shutil.copytree(
+        cohort_with(0.0).store.path / "genome_eu" / "packed",
+        path / "genome_eu" / "packed",
+        ignore=lambda _, names: [name for name in names if name[0].isdigit()],
+    )
+    cohort = open_cohort(path)
+    assert (cohort.frequencies()["variant_n_called"] > 0).any()
+    with pytest.raises(SourceError, match="damaged or absent"):
+        cohort.frequencies(by="sex")

@@ -72,7 +72,7 @@ class TestBlockKrylov:
         _, found = iterate(z, 16, 3)
         expected = oracle.components(dosage, 3)
         np.testing.assert_allclose(found.eigenvalues / 80, expected.eigenvalues, rtol=1e-12)
-        np.testing.assert_allclose(found.loadings, expected.loadings, atol=1e-10)
+        np.testing.assert_allclose(found.vectors, expected.loadings, atol=1e-10)
 
     def test_the_residual_is_how_far_a_pair_is_from_an_eigenpair(self, dosage):
         z = oracle.standardized(dosage)
@@ -80,8 +80,8 @@ class TestBlockKrylov:
         for _ in range(3):
             krylov.absorb(z @ (z.T @ krylov.next_block()))
         found = krylov.ritz(3)
-        image = z @ (z.T @ found.loadings)
-        expected = np.linalg.norm(image - found.loadings * found.eigenvalues, axis=0)
+        image = z @ (z.T @ found.vectors)
+        expected = np.linalg.norm(image - found.vectors * found.eigenvalues, axis=0)
         np.testing.assert_allclose(
             found.residuals, expected / found.eigenvalues[0], rtol=1e-6, atol=1e-13
         )
@@ -115,8 +115,8 @@ class TestBlockKrylov:
         z = left * np.sqrt(values)
         _, found = iterate(z, 12, 4)
         np.testing.assert_allclose(found.eigenvalues, [9, 4, 4, 4], rtol=1e-11)
-        inside = left[:, 1:4] @ (left[:, 1:4].T @ found.loadings[:, 1:])
-        np.testing.assert_allclose(inside, found.loadings[:, 1:], atol=1e-9)
+        inside = left[:, 1:4] @ (left[:, 1:4].T @ found.vectors[:, 1:])
+        np.testing.assert_allclose(inside, found.vectors[:, 1:], atol=1e-9)
 
     def test_a_small_space_is_exhausted(self):
         z = np.random.default_rng(4).normal(size=(50, 5))
@@ -137,14 +137,14 @@ class TestBlockKrylov:
 
     def test_the_largest_loading_is_positive(self, dosage):
         _, found = iterate(oracle.standardized(dosage), 16, 5)
-        largest = np.abs(found.loadings).argmax(axis=0)
-        assert (found.loadings[largest, np.arange(5)] > 0).all()
-        np.testing.assert_allclose(np.linalg.norm(found.loadings, axis=0), 1.0, rtol=1e-12)
+        largest = np.abs(found.vectors).argmax(axis=0)
+        assert (found.vectors[largest, np.arange(5)] > 0).all()
+        np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=0), 1.0, rtol=1e-12)
 
     def test_the_same_seed_gives_the_same_bits(self, dosage):
         z = oracle.standardized(dosage)
         one, other = (iterate(z, 16, 3)[1] for _ in range(2))
-        np.testing.assert_array_equal(one.loadings, other.loadings)
+        np.testing.assert_array_equal(one.vectors, other.vectors)
         np.testing.assert_array_equal(one.eigenvalues, other.eigenvalues)
 
 

@@ -34,6 +34,52 @@ class TestAgainstTheSeriesInManyDigits:
         np.testing.assert_allclose(np.diff(steps), 0.005**2 / np.log(10), rtol=1e-2)
 
 
+class TestManyTestsWithOneDf:
+    """Those below |t| = 8 come from a table; a single test never does."""
+
+    @staticmethod
+    def _points() -> np.ndarray:
+        rng = np.random.default_rng(5)
+        near_zero = 10.0 ** rng.uniform(-12, -2, 15)
+        # Cells are 1/64 wide; their middles and the table's two ends are where it could err most.
+        middles = (rng.integers(0, 512, 15) + 0.5) / 64
+        ends = [0.5 / 64, 1 / 64, np.nextafter(8.0, 0), 8.0, np.nextafter(8.0, 9), 8.5]
+        return np.concatenate([near_zero, rng.uniform(0, 8, 25), middles, ends])
+
+    @pytest.mark.parametrize("df", [10, 11, 17, 57, 300, 2500, 9986, 100_000, 500_000, 10_000_000])
+    def test_the_table_is_the_series(self, df):
+        t = self._points()
+        found = t_neg_log10_p(np.repeat(t[:, None], 600, axis=1), df)
+        assert (found == found[:, :1]).all()
+        expected = [oracle.t_neg_log10_p(value, df) for value in t]
+        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-13)
+
+    @pytest.mark.parametrize("df", [0.5, 1, 4, 9.5, 10, 57, 9986, 500_000, 10_000_000])
+    def test_a_single_test_is_the_series(self, df):
+        t = self._points()
+        expected = [oracle.t_neg_log10_p(value, df) for value in t]
+        found = [float(t_neg_log10_p(value, df)) for value in t]
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+    def test_rows_with_df_of_their_own(self):
+        rng = np.random.default_rng(6)
+        t = rng.normal(0, 3, (400, 30))
+        t[0, :3] = np.nan, np.inf, 0.0
+        df = rng.choice(
+            [0, 3, 9, 10, 97, 98, np.nan, np.inf], (400, 1), p=[0.01] * 4 + [0.47] * 2 + [0.01] * 2
+        )
+        found = t_neg_log10_p(t, df)
+        one_by_one = [t_neg_log10_p(value, free) for value, free in np.broadcast(t, df)]
+        np.testing.assert_allclose(found.ravel(), one_by_one, rtol=2e-13)
+        np.testing.assert_array_equal(found, t_neg_log10_p(t, np.repeat(df, 30, axis=1)))
+        np.testing.assert_array_equal(found.T, t_neg_log10_p(t.T, df.T))
+
+    def test_no_tests_at_all(self):
+        assert t_neg_log10_p(np.empty((0, 4)), np.empty((0, 1))).shape == (0, 4)
+        assert t_neg_log10_p(np.empty((4, 0)), 7).shape == (4, 0)
+        assert t_neg_log10_p(np.empty((4, 0)), np.full((4, 1), 7)).shape == (4, 0)
+
+
 class TestSmallCases:
     def test_it_is_the_tail_of_student(self):
         t = np.linspace(-8, 8, 41)

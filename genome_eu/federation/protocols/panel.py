@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -27,7 +28,7 @@ class Panel:
     left_out: dict[str, Any] = field(default_factory=dict)
     build: str = "unknown"
 
-    @property
+    @cached_property
     def contigs(self) -> list[str]:
         """Contigs in order of appearance."""
         return [str(contig) for contig in self.rows["contig"].unique()]

@@ -1,0 +1,201 @@
+"""Arrays of a store: made under zarr 2 and 3 alike, and written by whole chunks."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+ZARR_2 = int(zarr.__version__.split(".")[0]) < 3
+
+NUMBERS = numcodecs.Blosc("lz4", clevel=5, shuffle=numcodecs.Blosc.SHUFFLE)
+# What is compressed already, save the filling of its last chunk.
+BYTES = numcodecs.Blosc("lz4", clevel=1, shuffle=numcodecs.Blosc.NOSHUFFLE)
+# Version and flags, bytes decoded, bytes of a block, bytes with this header.
+_BLOSC_HEADER = struct.Struct("<4I")
+_FILE_CHUNK = 16 * 2**20
+
+
+def create_array(
+    group: Any,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: Any,
+    compressor: Any = NUMBERS,
+    *,
+    fill_value: int | None = 0,
+    nested: bool = False,
+) -> Any:
+    """An array in a group, by the one call that zarr 2 has for it and the one that zarr 3 has.
+
+    The chunks of a `nested` array lie in folders of folders, as bio2zarr's do.
+    """
+    made = {"shape": shape, "chunks": chunks, "dtype": dtype, "fill_value": fill_value}
+    separator = "/" if nested else "."
+    if ZARR_2:
+        return group.create_dataset(
+            name, compressor=compressor, dimension_separator=separator, **made
+        )
+    keys = {"name": "v2", "separator": separator}
+    return group.create_array(name, compressors=compressor, chunk_key_encoding=keys, **made)
+
+
+class ArrayWriter:
+    """Collects what is appended to a new array, writes it by whole chunks, and digests it."""
+
+    def __init__(
+        self,
+        group: Any,
+        name: str,
+        shape: tuple[int, ...],
+        chunk_rows: int,
+        dtype: Any,
+        compressor: Any = NUMBERS,
+    ) -> None:
+        chunks = (max(1, min(chunk_rows, shape[0])), *shape[1:])
+        self.array = create_array(group, name, shape, chunks, dtype, compressor)
+        self.digest = hashlib.sha256()
+        self._chunk = np.empty(chunks, dtype=dtype)
+        self._filled = 0
+        self._written = 0
+
+    def append(self, values: NDArray) -> None:
+        """Take in the next rows."""
+        while len(values):
+            taken = values[: len(self._chunk) - self._filled]
+            self._chunk[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            values = values[len(taken) :]
+            if self._filled == len(self._chunk):
+                self._flush()
+
+    def close(self) -> None:
+        """Write what is left of the last chunk."""
+        if self._filled:
+            self._flush()
+
+    def write(self, block: NDArray, start: int) -> None:
+        """Write one chunk, or the last part of one, that begins at row `start`."""
+        self.array[start : start + len(block)] = block
+        self.digest.update(block.data)
+
+    def _flush(self) -> None:
+        self.write(self._chunk[: self._filled], self._written)
+        self._written += self._filled
+        self._filled = 0
+
+
+class ChunkReader:
+    """Reads chunks of whole rows from many threads.
+
+    Chunks of a local array are read here and not by Zarr, whose ways cost more than decoding does:
+    with two threads on two cores 2.3 GB/s against 1.4 (zarr 3), and 3.7 against 1.3 (zarr 2).
+
+    Parameters
+    ----------
+    array : zarr.Array, shape (rows, columns)
+        Of bytes, chunked by rows only.
+    folder : Path, optional
+        Where it lies, if that is on this machine.
+    """
+
+    def __init__(self, array: Any, folder: Path | None) -> None:
+        self.array = array
+        self._folder = folder
+        self._of_thread = threading.local()
+        codec = array.compressor if ZARR_2 else (*array.compressors, None)[0]
+        blosc = isinstance(codec, numcodecs.Blosc) and not array.filters
+        if not blosc or folder is None or not (folder / "0.0").is_file():
+            self._folder = None  # as another tool has written it
+
+    def read(self, chunk: int) -> NDArray[np.uint8]:
+        """The rows of one chunk.
+
+        Raises
+        ------
+        Exception
+            Of any type, if the chunk cannot be read or decoded.
+        """
+        first = chunk * self.array.chunks[0]
+        last = min(first + self.array.chunks[0], self.array.shape[0])
+        if self._folder is None:
+            return np.ascontiguousarray(self.array[first:last])
+        content = self._content(self._folder / f"{chunk}.0")
+        decoded = np.empty(self.array.chunks, dtype=np.uint8)
+        _, size, _, compressed = _BLOSC_HEADER.unpack_from(content)
+        # Blosc believes its header, and would read past the end of a file that was cut.
+        if size != decoded.nbytes or compressed != len(content):
+            raise ValueError(f"{len(content)} bytes of a chunk that needs {compressed}")
+        numcodecs.blosc.decompress(content, decoded)
+        return decoded[: last - first]
+
+    def _content(self, path: Path) -> memoryview:
+        """Bytes of a file, in memory of the thread that its next call writes over."""
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            room = getattr(self._of_thread, "room", b"")
+            if len(room) < size:
+                room = self._of_thread.room = bytearray(size)
+            content = memoryview(room)[:size]
+            filled = 0
+            while filled < size and (read := file.readinto(content[filled:])):
+                filled += read
+            return content[:filled]
+
+
+class ByteFile(io.RawIOBase):
+    """A file that is written from begin to end, kept as an array of its bytes."""
+
+    def __init__(self, group: Any, name: str) -> None:
+        super().__init__()
+        self._group, self._name = group, name
+        self._array: Any = None
+        self._pending = bytearray()
+        self._written = 0
+        self.digest = hashlib.sha256()
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Bytes so far."""
+        return self._written + len(self._pending)
+
+    def write(self, content: Any) -> int:
+        """Take in the next bytes."""
+        content = memoryview(content).cast("B")
+        self._pending += content
+        while len(self._pending) > _FILE_CHUNK:
+            self._flush(_FILE_CHUNK)
+        return len(content)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if not self.closed:
+            self._flush(len(self._pending))
+        super().close()
+
+    def _flush(self, size: int) -> None:
+        content = bytes(self._pending[:size])
+        del self._pending[:size]
+        stop = self._written + size
+        if self._array is None:
+            # Zarr fills the last chunk up, so a short file has a chunk of its own size.
+            self._array = create_array(
+                self._group, self._name, (stop,), (max(size, 1),), np.uint8, BYTES
+            )
+        self._array.resize((stop,))
+        self._array[self._written : stop] = np.frombuffer(content, dtype=np.uint8)
+        self.digest.update(content)
+        self._written = stop
