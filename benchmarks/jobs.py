@@ -196,12 +196,11 @@ _IMPORT = Job(
     PEERS,
 )
 
-_FREQUENCIES = _own(ours.frequency_question(), ours.frequencies)
 _COUNTS = Job(
     "counts",
     "Genotype counts",
     MISSING,
-    _FREQUENCIES,
+    _own(ours.frequency_question(hwe=False), ours.frequencies),
     (_plink_counts("--geno-counts"), _sgkit("counts", agreement.same_counts)),
     (*PEERS, *ENGINE),
 )
@@ -209,12 +208,12 @@ _COUNTS_HWE = Job(
     "counts-hwe",
     "Genotype counts, HWE",
     MISSING,
-    _FREQUENCIES,
+    _own(ours.frequency_question(), ours.frequencies),
     (
         _plink_counts("--freq", "--geno-counts", "--hardy"),
         _sgkit("frequencies", agreement.same_counts),
     ),
-    PEERS,
+    (*PEERS, *ENGINE),
 )
 
 _PCA = Job(

@@ -30,6 +30,9 @@ class Question:
         """The whole process."""
         words = [*_CLI, self.name, str(data.cohort), "--out", str(out)]
         for option, value in self.options.items():
+            if isinstance(value, bool):
+                words.append(f"--{option}" if value else f"--no-{option}")
+                continue
             for one in value if isinstance(value, list) else [value]:
                 words += [f"--{option}", str(one)]
         return words
@@ -42,8 +45,8 @@ class Question:
             getattr(analysis, self.name)(data.cohort, out, **self.options)
 
 
-def frequency_question(by: str = "") -> Question:
-    return Question("freq", {"by": by, "formats": "parquet"})
+def frequency_question(by: str = "", *, hwe: bool = True) -> Question:
+    return Question("freq", {"by": by, "hwe": hwe, "formats": "parquet"})
 
 
 def gwas_question(model: Model) -> Question:

@@ -188,8 +188,9 @@ def frequency_shard(
             ("alleles",),
         )
         put("allele_frequency", np.stack([1.0 - frequency, frequency], axis=-1), ("alleles",))
-        put("hwe_neg_log10_p", found.hwe_neg_log10_p[:, group])
-        put("hwe_p_value", 10.0 ** -found.hwe_neg_log10_p[:, group])
+        if found.hwe_neg_log10_p is not None:
+            put("hwe_neg_log10_p", found.hwe_neg_log10_p[:, group])
+            put("hwe_p_value", 10.0 ** -found.hwe_neg_log10_p[:, group])
         put("allele_withheld", withheld)
         put("genotype_withheld", found.genotypes_withheld[:, group])
     variables["cohort_id"] = (GROUPS, np.array(labels, dtype=object))

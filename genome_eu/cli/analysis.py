@@ -31,6 +31,9 @@ def freq(
     target: Target,
     out: Out,
     by: Annotated[str, typer.Option(help="Columns to group people by: population,sex")] = "",
+    hwe: Annotated[
+        bool, typer.Option("--hwe/--no-hwe", help="Test Hardy–Weinberg proportions, or not.")
+    ] = True,
     formats: Annotated[str, typer.Option(help="Files to write, of parquet, plink.")] = (
         "parquet,plink"
     ),
@@ -46,7 +49,7 @@ def freq(
     asked = _open(target, out)
     with connected(dask):
         asked.use_device(device)
-        run, shards = asked.frequency_shards(_names(by))
+        run, shards = asked.frequency_shards(_names(by), hwe=hwe)
         rows = 0
         with FrequencyFiles(out, chosen) as files:
             for shard in shards:

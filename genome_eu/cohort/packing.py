@@ -40,6 +40,10 @@ DIGEST_BYTES = 32
 # that a cohort of a few hundred people still has work for many workers.
 _CHUNK_BYTES = 8 * 2**20
 _CHUNK_ROWS = 8192
+# A chunk is a file. Only format 3 of Zarr puts many into one, which zarr 2 and so sgkit's own
+# versions cannot open; so where there would be more files than this, chunks are larger.
+_FILES = 100_000
+_LARGEST_CHUNK_BYTES = 64 * 2**20
 _COLUMN_ROWS = 2**18
 
 # Reading must not hold up kernels that take 1.5 GB/s and more on each core. Size (of the packed
@@ -65,9 +69,11 @@ class Calls(Protocol):
         ...
 
 
-def packed_chunk_rows(people: int) -> int:
+def packed_chunk_rows(people: int, rows: int) -> int:
     """Rows of a chunk of packed genotypes."""
-    return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // max(-(-people // 4), 1)))
+    width = max(-(-people // 4), 1)
+    size = max(_CHUNK_BYTES, min(_LARGEST_CHUNK_BYTES, rows * width // _FILES))
+    return max(1, min(_CHUNK_ROWS, size // width, rows))
 
 
 def write_packed_group(
@@ -273,7 +279,7 @@ class _PackedWriter(ArrayWriter):
     def __init__(self, group: Any, rows: int, people: int) -> None:
         self.people = people
         self.missing_calls = 0
-        self.chunk_rows = min(packed_chunk_rows(people), rows)
+        self.chunk_rows = packed_chunk_rows(people, rows)
         shape = (rows, -(-people // 4))
         super().__init__(group, "packed", shape, self.chunk_rows, np.uint8, _COMPRESSOR)
         self.counts = ArrayWriter(group, "row_counts", (rows, 3), _COLUMN_ROWS, np.dtype("<i4"))

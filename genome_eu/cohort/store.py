@@ -115,8 +115,9 @@ class CohortStore:
             raise self._damaged(f"{GROUP}/packed (shape {self._packed.shape}, not {expected})")
         folder = self.path / GROUP / "packed" if isinstance(self.path, Path) else None
         self._chunks = ChunkReader(self._packed, folder)
-        self.samples: pd.DataFrame = self._read_samples()
-        self.sample_id: NDArray = np.array(self.samples.index.tolist(), dtype=np.str_)
+        self.sample_id: NDArray[np.str_] = self._read_sample_id()
+        # Parsed when it is asked for; whether it is sound is known from the beginning.
+        self._samples_parquet()
 
     def __repr__(self) -> str:
         return f"CohortStore({str(self.path)!r}: {self.people:,} people, {self.n_rows:,} rows)"
@@ -228,7 +229,8 @@ class CohortStore:
         if digest.hexdigest() != self._facts["packed_sha256"]:
             raise self._damaged(f"{GROUP}/packed")
         self._verify_names()
-        if table_digest(self._read_samples()) != self._facts["samples_sha256"]:
+        self.__dict__.pop("samples", None)
+        if table_digest(self.samples) != self._facts["samples_sha256"]:
             raise self._damaged("its table of people")
         try:
             genotypes = self._root["call_genotype"]
@@ -370,23 +372,46 @@ class CohortStore:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
-    def _read_samples(self) -> pd.DataFrame:
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """What is known of the people.
+
+        Raises
+        ------
+        SourceError
+            If the table is not of the people in the store.
+        """
+        try:
+            table = from_parquet_bytes(self._samples_parquet().tobytes())
+        except Exception as error:
+            raise self._damaged("its table of people") from error
+        if table.index.tolist() != self.sample_id.tolist():
+            raise self._damaged("its table of people")
+        return table
+
+    def _samples_parquet(self) -> NDArray[np.uint8]:
+        """The table of people as it is stored, checked."""
         try:
             stored = np.asarray(self._root[GROUP]["samples_parquet"][:])
             sound = _sha256(stored) == self._facts["samples_parquet_sha256"]
-            table = from_parquet_bytes(stored.tobytes())
+        except Exception as error:
+            raise self._damaged("its table of people") from error
+        if not sound:
+            raise self._damaged("its table of people")
+        return stored
+
+    def _read_sample_id(self) -> NDArray[np.str_]:
+        try:
             ids = [str(one) for one in self._root["sample_id"][:]]
         except Exception as error:
             raise self._damaged("its table of people") from error
         facts = self._facts
         if (
-            not sound
-            or ids != table.index.tolist()
-            or genotype_digest(ids, facts) != facts["genotype_digest"]
+            genotype_digest(ids, facts) != facts["genotype_digest"]
             or cohort_digest(facts) != facts["digest"]
         ):
             raise self._damaged("its table of people")
-        return table
+        return np.array(ids, dtype=np.str_)
 
     def _replaced(self) -> SourceError | None:
         """The error to raise if another import lies under this store's name by now."""

@@ -141,7 +141,7 @@ class Questions(abc.ABC):
 
     # -- frequencies ---------------------------------------------------------------------------
 
-    def frequencies(self, by: str | Sequence[str] = ()) -> FrequencyResult:
+    def frequencies(self, by: str | Sequence[str] = (), *, hwe: bool = True) -> FrequencyResult:
         """Allele counts, frequencies, call rates and exact Hardy–Weinberg tests.
 
         Parameters
@@ -149,6 +149,8 @@ class Questions(abc.ABC):
         by : str or sequence of str
             Columns of the sample table, for example `["population", "sex"]`: counts are also
             given for every combination of their values.
+        hwe : bool
+            Whether to test Hardy–Weinberg proportions.
 
         Returns
         -------
@@ -164,22 +166,22 @@ class Questions(abc.ABC):
         BadInput
             A column does not exist or cannot name groups; the sites share no variant.
         """
-        run, shards = self._frequencies(by, in_memory=True)
+        run, shards = self._frequencies(by, hwe, in_memory=True)
         found: FrequencyResult = results.join(list(shards))
         found.attrs = self._attributes(run)
         return found
 
     def frequency_shards(
-        self, by: str | Sequence[str] = ()
+        self, by: str | Sequence[str] = (), *, hwe: bool = True
     ) -> tuple[Run, Iterator[FrequencyResult]]:
         """The same, shard by shard in row order, for results that do not fit in memory."""
-        return self._frequencies(by, in_memory=False)
+        return self._frequencies(by, hwe, in_memory=False)
 
     def _frequencies(
-        self, by: str | Sequence[str], *, in_memory: bool
+        self, by: str | Sequence[str], hwe: bool, *, in_memory: bool
     ) -> tuple[Run, Iterator[FrequencyResult]]:
         columns = (by,) if isinstance(by, str) else tuple(by)
-        run = self._begin({"ask": "frequencies", "by": list(columns)})
+        run = self._begin({"ask": "frequencies", "by": list(columns), "hwe": hwe})
         panel = self._panel(run)
         labels = self._drive(run, frequency_protocol.groups(columns))
         if in_memory:
@@ -189,7 +191,7 @@ class Questions(abc.ABC):
                 f"a table of {cells:,} groups and rows",
                 "stream it to files with `genome-eu freq --out`, or take frequency_shards()",
             )
-        finished = self._drive(run, frequency_protocol.frequencies(panel, columns, labels))
+        finished = self._drive(run, frequency_protocol.frequencies(panel, columns, labels, hwe=hwe))
         attrs = self._attributes(run)
 
         def shards() -> Iterator[FrequencyResult]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,6 @@ class Site:
         self.own_rows = np.flatnonzero(store.rows["autosomal"].to_numpy())
         self._panels: dict[str, NDArray] = {}
         self._minor_alleles: NDArray | None = None
-        self._table = People(store.samples, self.included)
         self._answers: dict[str, Callable[[Plan, dict[str, NDArray]], Iterator[Part]]] = {
             "variant_list": self._variant_list,
             "group_sizes": self._group_sizes,
@@ -102,6 +102,10 @@ class Site:
     def open(cls, name: str, path: str | Path, policy: Policy | None = None, **more: Any) -> Site:
         """A site on the cohort stored at `path`."""
         return cls(name, open_store(path), policy, **more)
+
+    @cached_property
+    def _table(self) -> People:
+        return People(self.store.samples, self.included)
 
     @property
     def cohort_digest(self) -> str:

@@ -111,8 +111,9 @@ class FrequencyFiles(_Files):
             writers += [
                 AfreqWriter(self.folder / f"{stem}.afreq", group=group),
                 GcountWriter(self.folder / f"{stem}.gcount", group=group),
-                HardyWriter(self.folder / f"{stem}.hardy", group=group),
             ]
+            if "variant_hwe_p_value" in dataset:
+                writers.append(HardyWriter(self.folder / f"{stem}.hardy", group=group))
         return writers
 
 

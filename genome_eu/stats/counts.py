@@ -137,19 +137,22 @@ class Frequencies:
     allele_number: NDArray
     allele_frequency: NDArray
     call_rate: NDArray
-    hwe_neg_log10_p: NDArray
+    hwe_neg_log10_p: NDArray | None  # None where it was not asked for
     alleles_withheld: NDArray
     genotypes_withheld: NDArray
 
 
-def finalize(sums: GenotypeCounts) -> Frequencies:
+def finalize(sums: GenotypeCounts, *, hwe: bool = True) -> Frequencies:
     """Frequencies, call rates and exact Hardy–Weinberg tests from summed counts."""
     alleles, genotypes = sums.alleles_shown, sums.genotypes_shown
     called = sums.called.astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         frequency = np.where(alleles, sums.allele_count / sums.allele_number, np.nan)
         call_rate = np.where(alleles, called / sums.people, np.nan)
-    hwe = hardy_weinberg_neg_log10_p(sums.het, sums.hom_ref, sums.hom_alt)
+    exact = None
+    if hwe:
+        p = hardy_weinberg_neg_log10_p(sums.het, sums.hom_ref, sums.hom_alt)
+        exact = np.where(genotypes, p, np.nan)
 
     def kept(values: NDArray, shown: NDArray) -> NDArray:
         return np.where(shown, values, -1)
@@ -164,7 +167,7 @@ def finalize(sums: GenotypeCounts) -> Frequencies:
         allele_number=kept(sums.allele_number, alleles),
         allele_frequency=frequency,
         call_rate=call_rate,
-        hwe_neg_log10_p=np.where(genotypes, hwe, np.nan),
+        hwe_neg_log10_p=exact,
         alleles_withheld=~alleles,
         genotypes_withheld=~genotypes,
     )

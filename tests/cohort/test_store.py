@@ -7,6 +7,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,6 +169,41 @@ class TestDescription:
         for chunk in (store.path / "genome_eu" / "packed").glob("*.0"):
             chunk.unlink()
         assert open_store(store.path).people == 9
+
+
+class TestChunks:
+    def test_rows_of_a_chunk(self):
+        rows = packing.packed_chunk_rows
+        assert rows(9, 101) == 101
+        assert rows(500, 1_000_000) == 8192
+        assert rows(10_000, 100_000) == 8 * 2**20 // 2500
+        assert rows(1_000_000, 50_000_000) == 64 * 2**20 // 250_000
+        # Between them, as large as so many files need.
+        assert 50_000_000 / rows(100_000, 50_000_000) <= 100_100
+
+    @pytest.mark.parametrize("compressor", [None, numcodecs.Zstd(1)])
+    def test_a_store_that_another_tool_compressed_anew(self, blocks, compressor):
+        store, dosage = blocks
+        group = zarr.open_group(str(store.path), mode="r+")["genome_eu"]
+        packed = group["packed"][:]
+        del group["packed"]
+        arrays.create_array(
+            group, "packed", packed.shape, (8, 3), np.uint8, compressor, nested=True
+        )[:] = packed
+        zarr.consolidate_metadata(str(store.path))
+        again = open_store(store.path)
+        again.verify()
+        np.testing.assert_array_equal(again.read(slice(None), "reference").dosages(), dosage)
+
+    def test_a_file_that_was_cut_is_not_decoded(self, blocks, monkeypatch):
+        """Blosc would read on behind the end of what there is."""
+        store, _ = blocks
+        cut(packed_chunk(store, 3))
+        again = open_store(store.path)
+        monkeypatch.setattr(arrays.numcodecs.blosc, "decompress", None)
+        with pytest.raises(SourceError, match="rows 24 to 31, is damaged") as caught:
+            again.read(slice(24, 32))
+        assert "bytes of a chunk that needs" in str(caught.value.__cause__)
 
 
 class TestDamage:

@@ -156,7 +156,9 @@ def test_unpack_refuses_another_number_of_people():
 
 
 def test_unknown_backend_is_a_usage_error():
-    with pytest.raises(UsageError, match="unknown kernel backend 'gpus'; choose one of cpu, gpu, refer"):
+    with pytest.raises(
+        UsageError, match="unknown kernel backend 'gpus'; choose one of cpu, gpu, refer"
+    ):
         backend("gpus")
     assert issubclass(UsageError, GenomeEuError)
 

@@ -81,3 +81,14 @@ def test_counts_of_everybody_read_no_genotype(cohort_with, tmp_path):
     assert (cohort.frequencies()["variant_n_called"] > 0).any()
     with pytest.raises(SourceError, match="damaged or absent"):
         cohort.frequencies(by="sex")
+
+
+def test_without_the_exact_test_the_rest_is_the_same(cohort_with):
+    cohort = open_cohort(cohort_with(0.1).store.path)
+    whole, fewer = cohort.frequencies(by="sex"), cohort.frequencies(by="sex", hwe=False)
+    left_out = {str(name) for name in whole} - {str(name) for name in fewer}
+    assert left_out == {
+        f"{of}_hwe_{what}" for of in ("variant", "cohort") for what in ("p_value", "neg_log10_p")
+    }
+    for name in fewer:
+        np.testing.assert_array_equal(fewer[name], whole[name], err_msg=str(name))

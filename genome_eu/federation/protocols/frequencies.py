@@ -21,7 +21,7 @@ def groups(by: tuple[str, ...]) -> Rounds:
     return sorted({name for part in answer.by_site().values() for name in part.names})
 
 
-def frequencies(panel: Panel, by: tuple[str, ...], labels: list[str]) -> Rounds:
+def frequencies(panel: Panel, by: tuple[str, ...], labels: list[str], *, hwe: bool) -> Rounds:
     """Finished shards of frequencies, lazily: (people per group, iterator)."""
     answer = yield Ask(
         GenotypeCounts,
@@ -32,6 +32,6 @@ def frequencies(panel: Panel, by: tuple[str, ...], labels: list[str]) -> Rounds:
 
     def finished() -> Iterator[counts.Frequencies]:
         for part in answer.shards():
-            yield counts.finalize(part)
+            yield counts.finalize(part, hwe=hwe)
 
     return finished()
