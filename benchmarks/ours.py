@@ -42,7 +42,7 @@ class Question:
         from genome_eu.cli import analysis
 
         with contextlib.redirect_stdout(io.StringIO()):
-            getattr(analysis, self.name)(data.cohort, out, **self.options)
+            getattr(analysis, self.name)(str(data.cohort), out, **self.options)
 
 
 def frequency_question(by: str = "", *, hwe: bool = True) -> Question:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from genome_eu.federation.questions import Questions, Run
     from genome_eu.formats.folder import FrequencyFiles, GwasFiles
 
-Target = Annotated[Path, typer.Argument(help="A cohort (*.vcz) or a federation (*.toml).")]
+Target = Annotated[
+    str, typer.Argument(help="A cohort (*.vcz, or its URL) or a federation (*.toml).")
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the files of the result.")]
 OnDevice = Annotated[str, typer.Option("--device", help="Kernels compute on: auto, cpu, gpu.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
@@ -146,13 +148,13 @@ def gwas(
     _finish(out, run, files.paths, {"tests": tests, "tests with p <= 5e-8": hits}, as_json)
 
 
-def _open(target: Path, out: Path) -> Questions:
-    if not target.exists():
+def _open(target: str, out: Path) -> Questions:
+    if "://" not in target and not Path(target).exists():
         raise BadInput(f"{target} does not exist; give a cohort (*.vcz) or a federation (*.toml)")
-    if target.suffix == ".toml":
+    if target.endswith(".toml"):
         from genome_eu.federation.opening import open_federation
 
-        asked: Questions = open_federation(target, studies=out / "study")
+        asked: Questions = open_federation(Path(target), studies=out / "study")
     else:
         from genome_eu.federation.single import open_cohort
 

@@ -47,18 +47,20 @@ def import_(
 
 
 def info(
-    target: Annotated[Path, typer.Argument(help="A cohort (*.vcz) or a federation (*.toml).")],
+    target: Annotated[
+        str, typer.Argument(help="A cohort (*.vcz, or its URL) or a federation (*.toml).")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a cohort holds, or who takes part in a federation."""
-    if target.suffix == ".toml":
+    if target.endswith(".toml"):
         from genome_eu.federation.coordinator import read_roster
 
-        _show(read_roster(target).model_dump(mode="json"), as_json)
+        _show(read_roster(Path(target)).model_dump(mode="json"), as_json)
         return
     from genome_eu.federation.single import open_cohort
 
-    if not target.exists():
+    if "://" not in target and not Path(target).exists():
         raise BadInput(f"{target} does not exist; make a cohort with `genome-eu import`")
     _show(open_cohort(target).info(), as_json)
 

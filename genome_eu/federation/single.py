@@ -242,7 +242,7 @@ def open_cohort(path: str | Path, *, backend: str = "cpu", block_size: int | Non
     Parameters
     ----------
     path : str or Path
-        The VCF Zarr store, `*.vcz`.
+        The VCF Zarr store, `*.vcz`, or the URL of one, `s3://…`, that fsspec can read.
     backend : str
         Kernels to compute with: "cpu", "gpu", or "reference" for checking.
     block_size : int, optional
@@ -257,7 +257,7 @@ def open_cohort(path: str | Path, *, backend: str = "cpu", block_size: int | Non
     SourceError
         There is no store, or it was not made by this package.
     """
-    folder = Path(path)
-    site = Site.open(folder.name.removesuffix(".vcz") or "cohort", folder)
+    name = str(path).rstrip("/").rpartition("/")[2].removesuffix(".vcz")
+    site = Site.open(name or "cohort", path)
     site.backend, site.block_size = backend, block_size
     return Cohort(site)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg import eigh, solve_triangular
 
 from genome_eu.stats.aggregate import Aggregate, Private, count, same, total
 from genome_eu.stats.block import Block
@@ -197,9 +197,12 @@ class BlockKrylov:
         return Components(found * largest_sign(found), values, residuals)
 
     def _pairs(self, k: int) -> tuple[NDArray, NDArray, NDArray]:
-        values, vectors = np.linalg.eigh((self._projected + self._projected.T) / 2.0)
-        order = np.argsort(values)[::-1][:k]
-        values, vectors = values[order], vectors[:, order]
+        size = self._projected.shape[0]
+        leading = (max(size - k, 0), size - 1)
+        values, vectors = eigh(
+            (self._projected + self._projected.T) / 2.0, subset_by_index=leading, driver="evr"
+        )
+        values, vectors = values[::-1], vectors[:, ::-1]
         # Images of all blocks but the last lie in the space, so only those of the last leave it.
         last = vectors[vectors.shape[0] - self._coupling.shape[1] :]
         error = np.linalg.norm(self._coupling @ last, axis=0)

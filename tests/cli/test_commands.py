@@ -409,3 +409,11 @@ def test_bundle_shows_and_verifies_an_answer(cli: Cli, made: dict[str, Made], tm
     verified = cli("bundle", "verify", bundle)
     assert verified.code == 0
     assert f"{len(shown['members'])} arrays, all whole" in verified.out
+
+
+def test_a_cohort_can_be_named_by_its_url(cli: Cli, made: dict[str, Made], tmp_path: Path):
+    own = made["FI"].store
+    assert "people" in cli("info", own.as_uri()).out
+    out = tmp_path / "freq"
+    assert cli("freq", own.as_uri(), "--out", out).code == 0
+    assert (out / "frequencies.parquet").exists()
