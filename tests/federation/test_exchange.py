@@ -66,13 +66,25 @@ def exchange(tmp_path: Path) -> Path:
 
 @contextlib.contextmanager
 def meanwhile(action: Callable[[], object]) -> Iterator[None]:
-    """Do something a moment after the coordinator has begun to wait."""
-    timer = threading.Timer(0.3, action)
-    timer.start()
+    """Do something a moment after the coordinator has begun to wait.
+
+    On a busy machine that may be too early, and then it is forgotten: so again every second.
+    """
+    over = threading.Event()
+
+    def act() -> None:
+        over.wait(0.3)
+        action()
+        while not over.wait(1.0):
+            action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
     try:
         yield
     finally:
-        timer.join(10)
+        over.set()
+        thread.join(10)
 
 
 def collect(exchange: Path, folder: Path, plan: Plan, timeout_s: float = 1.0) -> dict:
