@@ -85,8 +85,8 @@ class CohortStore:
         SHA-256 of people, their table, rows and genotypes: what a site states about its cohort.
     genotype_digest : str
         The same without the table.
-    token : str
-        Of this opening of the store: who opens it again, checks it again.
+    opening : str
+        Names this opening of the store: who opens it again, checks its chunks again.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -105,7 +105,7 @@ class CohortStore:
             self._packed = self._root[GROUP]["packed"]
             self._chunk_digests = np.asarray(self._root[GROUP]["packed_digest"][:])
             self._sound: dict[int, tuple[int, ...]] = {}
-            self.token = secrets.token_hex(8)
+            self.opening = secrets.token_hex(8)
         except KeyError as error:
             raise self._damaged(f"{GROUP} (no {error.args[0]})") from error
         except Exception as error:

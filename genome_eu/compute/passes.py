@@ -43,12 +43,12 @@ def block_rows(store: CohortStore, width: int = 1) -> int:
     return max(1, min(store.block_rows, _PRODUCT_BYTES // (8 * max(width, 1))))
 
 
-# Stores that passes in this process read, by their token.
+# Stores that passes in this process read, by their opening.
 _HERE: WeakValueDictionary[str, CohortStore] = WeakValueDictionary()
 
 
 @lru_cache(maxsize=16)
-def _opened_on_worker(path: str, digest: str, token: str) -> CohortStore:
+def _opened_on_worker(path: str, digest: str, opening: str) -> CohortStore:
     # Token and digest are in the key: a store that was opened or imported again is opened again.
     store = open_store(path)
     if store.digest != digest:
@@ -61,7 +61,7 @@ def _opened_on_worker(path: str, digest: str, token: str) -> CohortStore:
 def _run(
     path: str,
     digest: str,
-    token: str,
+    opening: str,
     backend: str,
     rows: NDArray,
     function: Callable[..., Any],
@@ -69,7 +69,7 @@ def _run(
     *sliced: NDArray,
 ) -> Any:
     """One task: read a block and summarize it. A worker opens each store once."""
-    store = _HERE.get(token) or _opened_on_worker(path, digest, token)
+    store = _HERE.get(opening) or _opened_on_worker(path, digest, opening)
     return function(store.read(rows, backend=backend), *sliced, *constants)
 
 
@@ -83,7 +83,7 @@ def _tasks(
     backend: str,
     ends: Sequence[int] = (),
 ) -> Iterator[tuple[int, Delayed]]:
-    _HERE[store.token] = store
+    _HERE[store.opening] = store
     shared = dask.delayed(constants, pure=False, traverse=False)
     task = dask.delayed(_run, pure=False, traverse=False)
     for start, stop in edges(rows.size, size, ends):
@@ -93,7 +93,7 @@ def _tasks(
             task(
                 str(store.path),
                 store.digest,
-                store.token,
+                store.opening,
                 backend,
                 rows[start:stop],
                 function,

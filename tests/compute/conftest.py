@@ -45,7 +45,7 @@ class FakeStore:
 
     path: Path = Path("fake.vcz")
     digest: str = "0" * 64
-    token: str = "fake"
+    opening: str = "fake"
     name: str = "fake"
     block_rows: int = 8
     blocks: LiveCount = field(default_factory=LiveCount)
