@@ -28,7 +28,7 @@ from genome_eu.report import write_report
 from genome_eu.results import FrequencyResult, GwasResult, PcaResult, join
 
 COMPONENTS = 4
-# Components as good as rounding allows: the demonstration shows that pooling gives the same numbers,
+# Components as good as rounding allows: what is shown is that pooling gives the same numbers,
 # and PCs at the usual 1e-7 would leave a difference of that size in the GWAS that they adjust.
 _TOLERANCE = 1e-12
 _SITE_IDLE_S = 120
