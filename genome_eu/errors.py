@@ -12,6 +12,10 @@ class GenomeEuError(Exception):
 
     exit_code = 3
 
+    def __str__(self) -> str:
+        # It may quote what somebody else sent: nothing of that moves a cursor or begins a line.
+        return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in super().__str__())
+
 
 class UsageError(GenomeEuError, ValueError):
     """The question cannot be asked like this (exit code 2)."""
@@ -47,6 +51,14 @@ class BundleError(BadInput):
     """A bundle is damaged, incomplete, or not what its manifest says."""
 
 
+class SignatureError(BundleError):
+    """A signature is missing, or not that of the party that it must come from."""
+
+
+class LedgerError(BadInput):
+    """A site's ledger, or what it keeps of earlier releases, is not what was written."""
+
+
 class StudyError(BadInput):
     """A study folder cannot be continued."""
 
@@ -55,6 +67,10 @@ class Refused(GenomeEuError, PermissionError):
     """A site's policy does not let the answer out (exit code 4)."""
 
     exit_code = 4
+
+
+class NeedsReview(Refused):
+    """A person at the site must decide before the answer may leave (exit code 4)."""
 
 
 class NoAnswer(GenomeEuError, TimeoutError):

@@ -1,0 +1,119 @@
+"""What the fields of a secure sum can hold: how large a site's value can be, and how fine it is.
+
+The bounds follow from the mathematics of each field. Dosages g are 0 … 2 and the missing plane m is
+0 or 1, so over at most N people Σg² ≤ 4N and Σm ≤ N. Covariates and traits are divided by their
+pooled standard deviations, so Σx² ≤ N over all sites; twice those deviations are allowed for
+(Σx² ≤ 4N), as scales may come from elsewhere. Products follow by Cauchy and Schwarz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass
+from math import isqrt
+from typing import Any
+
+import numpy as np
+
+from genome_eu.errors import Refused, UsageError
+from genome_eu.federation.plan import Plan
+
+#: Most people that a secure sum may be asked for.
+MOST_PEOPLE = 2**32
+
+# Binary digits after the point of a product of standardized columns: at most 2^-47 is lost at each
+# site, where one person's product is about 1.
+_PRODUCT = 46
+
+
+@dataclass(frozen=True)
+class Range:
+    """|value| ≤ factor · √(people^people · rows^rows), in steps of 2^−fraction."""
+
+    factor: int
+    people: int = 0  # exponents of the squared bound, so that roots are exact
+    rows: int = 0
+    fraction: int = 0
+
+    def bound(self, people: int, rows: int) -> int:
+        """The largest size of one site's value."""
+        square = self.factor**2 * people**self.people * rows**self.rows
+        return isqrt(square - 1) + 1
+
+
+def _counted(factor: int) -> Range:
+    return Range(factor, people=2)
+
+
+#: By the name of the field, which means the same in every statistic.
+RANGES: Mapping[str, Range] = {
+    "people": _counted(1),
+    "called": _counted(1),
+    "missing": _counted(1),
+    "allele_count": _counted(2),
+    "het": _counted(1),
+    "hom_alt": _counted(1),
+    "trait_people": _counted(1),
+    "covariate_people": _counted(1),
+    "intercepts": Range(1),
+    # As the tables hold them, in any unit: sums of squares from 1e-12² to 10¹² times 10⁹ people.
+    "trait_sum": Range(2**112, fraction=128),
+    "trait_square": Range(2**112, fraction=128),
+    "covariate_sum": Range(2**112, fraction=128),
+    "covariate_square": Range(2**112, fraction=128),
+    "gg": Range(4, people=2, fraction=_PRODUCT),
+    "gx": Range(4, people=2, fraction=_PRODUCT),
+    "gy": Range(4, people=2, fraction=_PRODUCT),
+    "mx": Range(2, people=2, fraction=_PRODUCT),
+    "my": Range(2, people=2, fraction=_PRODUCT),
+    "xx": Range(4, people=2, fraction=_PRODUCT),
+    "xy": Range(4, people=2, fraction=_PRODUCT),
+    "yy": Range(4, people=2, fraction=_PRODUCT),
+    # A row of Z has Σz² ≤ 2N, as no variance of g exceeds 4p(1−p), and loadings have unit norm:
+    # |z·ZᵀQ| ≤ ‖z‖·‖Z‖ ≤ 2N√rows. Twice that is allowed for.
+    "projected": Range(4, people=2, rows=1, fraction=_PRODUCT),
+    # Scores are divided by the root of the eigenvalue: Σs² ≤ 1. Four times that is allowed for.
+    "score_sum": Range(2, people=1, fraction=60),
+    "score_square": Range(4, fraction=60),
+}
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """The range of one field in one round: the same at every site."""
+
+    bound: int  # of one site's value
+    fraction: int
+    participants: int
+
+    @property
+    def words(self) -> int:
+        """64-bit words of a value: the sum of all sites fits, with its sign."""
+        largest = (self.participants * self.bound) << self.fraction
+        return -(-(largest.bit_length() + 1) // 64)
+
+    @property
+    def error(self) -> float:
+        """The most that the total can be off, before it is rounded to float64 once."""
+        return self.participants * 2.0 ** (-self.fraction - 1) if self.fraction else 0.0
+
+
+def agreed_range(plan: Plan, field: Field[Any], people_bound: int) -> Agreed:
+    """The range of a declared field of the plan's statistic; whole numbers have no fraction.
+
+    Raises
+    ------
+    Refused
+        The field has no range, so it cannot be summed in secret.
+    UsageError
+        The bound on people is out of range.
+    """
+    if not 1 <= people_bound <= MOST_PEOPLE:
+        raise UsageError(f"a secure sum is over 1 to {MOST_PEOPLE:,} people, not {people_bound:,}")
+    known = RANGES.get(field.name)
+    if known is None:
+        raise Refused(
+            f"field {plan.statistic}.{field.name} has no range, so no secure sum can hold it"
+        )
+    fraction = 0 if field.metadata["dtype"] is np.int64 else known.fraction
+    return Agreed(known.bound(people_bound, max(plan.rows, 1)), fraction, len(plan.sites))
