@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genome_eu.disclosure.policy import Policy
 from genome_eu.errors import Refused
-from genome_eu.stats.aggregate import Aggregate
+from genome_eu.stats.aggregate import Aggregate, dimension_sizes
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes
 from genome_eu.stats.linear import CompleteSums, DesignSums, MeanSums, RawSums
 from genome_eu.stats.pca import ProjectionSums, ScoreMoments
@@ -25,13 +25,17 @@ from genome_eu.stats.variants import VariantList
 
 @dataclass(frozen=True)
 class Evidence:
-    """One check on one release: its limit, and how many numbers it withheld out of how many."""
+    """One check on one release: its limit, and how many numbers it withheld out of how many.
+
+    `reason` says in plain words why a person must decide, or why nothing leaves.
+    """
 
     check: str
     limit: float
     withheld: int
     of: int
-    verdict: Literal["pass", "withheld"] = "pass"
+    verdict: Literal["pass", "withheld", "review", "refuse"] = "pass"
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Facts:
     columns: int = 0  # of a projection
     smallest_class: int | None = None  # fewest people beside the most common value of a column
     leverage: float = 0.0  # the largest of any person on the columns of a model
+    groups: tuple[Facts, ...] = ()  # of a linear model: the three above, of each group of traits
     hidden_people: int = 0  # people in no group, who could be found by subtraction
     hidden_counts: GenotypeCounts | None = None  # their genotypes, row by row
     minor_alleles: NDArray | None = None  # of every row that went into the answer
@@ -53,7 +58,7 @@ def below(values: NDArray, floor: int, policy: Policy) -> NDArray:
     return small & (values > 0) if policy.show_zero else small
 
 
-def _require_people(people: NDArray | int, policy: Policy, *, or_nobody: bool = False) -> Evidence:
+def require_people(people: NDArray | int, policy: Policy, *, or_nobody: bool = False) -> Evidence:
     """Enough people are described; nobody at all gives nobody away."""
     counts = np.atleast_1d(np.asarray(people))
     if np.any((counts < policy.min_people) & ((counts > 0) | (not or_nobody))):
@@ -76,12 +81,19 @@ def _require_common(facts: Facts, policy: Policy) -> Evidence:
 
 
 def _withhold(aggregate: Any, shown: NDArray, flag: str, gates: tuple[str, ...]) -> Any:
-    """Zero every gated field where a row is not shown, and clear its flag there."""
+    """Zero every gated field where a row of a group is not shown, and clear its flag there.
+
+    A field over traits goes with the group of each trait.
+    """
     changes: dict[str, Any] = {flag: getattr(aggregate, flag) & shown}
     for item in fields(aggregate):
         if item.metadata["gate"] in gates:
-            value = getattr(aggregate, item.name)
-            keep = shown.reshape(shown.shape + (1,) * (value.ndim - shown.ndim))
+            value, dims = getattr(aggregate, item.name), item.metadata["dims"]
+            by_trait = "traits" in dims
+            keep = shown[:, aggregate.trait_group] if by_trait else shown
+            along = ("rows", "traits" if by_trait else "groups")
+            sizes = zip(dims, value.shape, strict=True)
+            keep = keep.reshape([size if name in along else 1 for name, size in sizes])
             changes[item.name] = np.where(keep, value, np.zeros((), value.dtype))
     return replace(aggregate, **changes)
 
@@ -93,7 +105,7 @@ def _evidence(check: str, limit: float, shown: NDArray) -> Evidence:
 
 def group_sizes(part: GroupSizes, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
     """Everybody, and the groups only if each of them (and the people in none) is large enough."""
-    evidence = [_require_people(part.people_total, policy)]
+    evidence = [require_people(part.people_total, policy)]
     sizes = np.append(part.people, facts.hidden_people)
     small = bool(np.any((sizes > 0) & (sizes < policy.min_people)))
     groups = part.people.size
@@ -110,7 +122,7 @@ def genotype_counts(
     part: GenotypeCounts, policy: Policy, facts: Facts
 ) -> tuple[Any, list[Evidence]]:
     """Two-tailed allele floor; genotype classes gated together; siblings fall with each other."""
-    evidence = [_require_people(part.people[0], policy)]
+    evidence = [require_people(part.people[0], policy)]
 
     def failing(counts: GenotypeCounts) -> tuple[NDArray, NDArray]:
         alleles = below(counts.allele_count, policy.allele_floor, policy) | below(
@@ -150,7 +162,7 @@ def trait_moments(part: TraitMoments, policy: Policy, facts: Facts) -> tuple[Any
     """People per trait and per covariate, and in the smaller class of each."""
     people = np.append(part.trait_people, part.covariate_people)
     return part, [
-        _require_people(people, policy, or_nobody=True),
+        require_people(people, policy, or_nobody=True),
         *_require_classes(facts, policy),
     ]
 
@@ -167,31 +179,50 @@ def _require_classes(facts: Facts, policy: Policy) -> list[Evidence]:
     return [Evidence("covariate class", policy.covariate_floor, 0, 1)]
 
 
-def _require_model(people: int, columns: int, policy: Policy, facts: Facts) -> tuple[Evidence, ...]:
-    """What must hold of a model before any product with its columns leaves."""
-    evidence = [_require_people(people, policy, or_nobody=True)]
-    if not people:
-        return tuple(evidence)
-    if columns > policy.max_parameters_per_person * people:
+def _require_model(columns: int, policy: Policy, facts: Facts) -> list[Evidence]:
+    """What must hold of each group's model before any product with its columns leaves."""
+    people = np.array([group.people for group in facts.groups])
+    evidence = [require_people(people, policy, or_nobody=True)]
+    # Every group passes the same checks, so what one of them shows stands for all.
+    found = {
+        item.check: item
+        for group in facts.groups
+        if group.people
+        for item in _require_group(columns, policy, group)
+    }
+    return evidence + list(found.values())
+
+
+def _require_group(columns: int, policy: Policy, facts: Facts) -> list[Evidence]:
+    if columns > policy.max_parameters_per_person * facts.people:
         raise Refused(
             f"{columns} parameters are more than {policy.max_parameters_per_person:g} per person "
             f"(policy {policy.name}); ask with fewer covariates"
         )
-    evidence.append(Evidence("parameters per person", policy.max_parameters_per_person, 0, columns))
-    evidence += _require_classes(facts, policy)
+    classes = _require_classes(facts, policy)
     if facts.leverage > policy.max_leverage + 1e-9:
         raise Refused(
             f"traits and covariates together give one person a leverage of more than "
             f"{policy.max_leverage:g} (policy {policy.name}); leave out or rank-normalize columns "
             f"with extreme values, or ask fewer traits at once"
         )
-    evidence.append(Evidence("leverage", policy.max_leverage, 0, columns))
-    return tuple(evidence)
+    return [
+        Evidence("parameters per person", policy.max_parameters_per_person, 0, columns),
+        *classes,
+        Evidence("leverage", policy.max_leverage, 0, columns),
+    ]
 
 
 def linear_design(part: DesignSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
-    """People, parameters per person, and whether the columns set few people apart."""
-    return part, list(_require_model(int(part.people), part.xx.shape[0] + 1, policy, facts))
+    """People, parameters per person, and whether the columns set few people apart, by group."""
+    _require_counted(part, facts)
+    return part, _require_model(part.xx.shape[-1] + 1, policy, facts)
+
+
+def _require_counted(part: Any, facts: Facts) -> None:
+    """The site has counted the people of every group that the sums speak of."""
+    if len(facts.groups) != dimension_sizes(part)["groups"]:
+        raise Refused("the people of a linear model were not counted")
 
 
 def row_sums(
@@ -199,9 +230,21 @@ def row_sums(
 ) -> tuple[Any, list[Evidence]]:
     """Minor alleles among the people tested; sums over missing calls only of enough people.
 
-    The model is judged here as well: nothing makes a coordinator ask for the design first.
+    Each group of traits is judged by itself, and a row withheld in one is withheld there only. The
+    model is judged here as well: nothing makes a coordinator ask for the design first.
     """
-    evidence = list(_require_model(facts.people, part.gx.shape[1] + 1, policy, facts))
+    _require_counted(part, facts)
+    evidence = _require_model(part.gx.shape[-1] + 1, policy, facts)
+    people = np.array([group.people for group in facts.groups])
+    part, found = row_floors(part, people, policy)
+    return part, evidence + found
+
+
+def row_floors(
+    part: MeanSums | RawSums | CompleteSums, people: NDArray, policy: Policy
+) -> tuple[Any, list[Evidence]]:
+    """The floors of single rows, given the people of each group."""
+    evidence = []
     alleles = 2 * part.called
     minor_shown = ~(
         below(part.allele_count, policy.association_floor, policy)
@@ -211,7 +254,7 @@ def row_sums(
     shown = minor_shown
     gates: tuple[str, ...] = ("association",)
     if not isinstance(part, MeanSums):
-        missing = facts.people - part.called
+        missing = people - part.called
         missing_shown = (missing == 0) | (missing >= policy.missing_floor)
         evidence.append(_evidence("missing calls", policy.missing_floor, missing_shown))
         shown = shown & missing_shown
@@ -228,7 +271,7 @@ def projection(part: ProjectionSums, policy: Policy, facts: Facts) -> tuple[Any,
             f"fewer components"
         )
     return part, [
-        _require_people(part.people, policy),
+        require_people(part.people, policy),
         Evidence("parameters per person", policy.max_parameters_per_person, 0, facts.columns),
         _require_common(facts, policy),
     ]
@@ -239,7 +282,7 @@ def score_moments(part: ScoreMoments, policy: Policy, facts: Facts) -> tuple[Any
 
     Loadings on a single row would make the sum of the scores that row's allele count.
     """
-    return part, [_require_people(part.people, policy), _require_common(facts, policy)]
+    return part, [require_people(part.people, policy), _require_common(facts, policy)]
 
 
 def variant_list(part: VariantList, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
@@ -247,7 +290,7 @@ def variant_list(part: VariantList, policy: Policy, facts: Facts) -> tuple[Any, 
     withheld = int(part.rows_withheld)
     verdict: Literal["pass", "withheld"] = "withheld" if withheld else "pass"
     return part, [
-        _require_people(facts.people, policy),
+        require_people(facts.people, policy),
         Evidence("rows listed", policy.allele_floor, withheld, int(part.rows_total), verdict),
     ]
 

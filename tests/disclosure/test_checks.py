@@ -305,10 +305,26 @@ def test_names_of_groups_vanish_when_any_group_is_small(sizes, hidden, policy):
 KINDS = (MeanSums, RawSums, CompleteSums)
 
 
+def of_groups(*groups: Facts) -> Facts:
+    """What the checks know of a linear model: each group of its traits by itself."""
+    return Facts(people=max(group.people for group in groups), groups=groups)
+
+
 def row_sums(kind: type, called: NDArray, ac: NDArray, columns: int = 1) -> MeanSums:
-    """Row sums in which every number that may be withheld is 7, so that withholding shows."""
-    sizes = {"rows": called.size, "covariates": columns, "traits": 2}
-    values = {"called": called, "allele_count": ac, "shown": np.ones(called.size, bool)}
+    """Row sums in which every number that may be withheld is 7, so that withholding shows.
+
+    `called` and `ac` have shape (rows, groups), or (rows,) for one group. Each group has two
+    traits, side by side with those of the others.
+    """
+    called, ac = called.reshape(len(called), -1), ac.reshape(len(ac), -1)
+    groups = called.shape[1]
+    sizes = {"rows": len(called), "groups": groups, "covariates": columns, "traits": 2 * groups}
+    values = {
+        "called": called,
+        "allele_count": ac,
+        "shown": np.ones(called.shape, bool),
+        "trait_group": np.tile(np.arange(groups), 2),
+    }
     for item in fields(kind):
         if item.name not in values:
             shape = tuple(sizes[name] for name in item.metadata["dims"])
@@ -317,39 +333,48 @@ def row_sums(kind: type, called: NDArray, ac: NDArray, columns: int = 1) -> Mean
 
 
 @st.composite
-def rows_tested(draw) -> tuple[int, NDArray, NDArray]:
-    people, rows = draw(st.integers(12, 60)), draw(st.integers(1, 6))
-    missing = draw(hnp.arrays(np.int64, rows, elements=st.integers(0, 12)))
+def rows_tested(draw) -> tuple[NDArray, NDArray, NDArray]:
+    """People of some groups; called people and copies of ALT by row and group."""
+    groups, rows = draw(st.integers(1, 3)), draw(st.integers(1, 6))
+    people = draw(hnp.arrays(np.int64, groups, elements=st.integers(12, 60)))
+    missing = draw(hnp.arrays(np.int64, (rows, groups), elements=st.integers(0, 12)))
     called = people - missing
-    ac = draw(hnp.arrays(np.int64, rows, elements=st.integers(0, 120)))
+    ac = draw(hnp.arrays(np.int64, (rows, groups), elements=st.integers(0, 120)))
     return people, called, np.minimum(ac, 2 * called)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(tested=rows_tested(), policy=policies())
 @settings(max_examples=150, deadline=None)
-def test_sums_of_a_row_leave_whole_or_not_at_all(kind, tested, policy):
+def test_sums_of_a_row_leave_whole_or_not_at_all_for_each_group_by_itself(kind, tested, policy):
     people, called, ac = tested
     part = row_sums(kind, called, ac)
     policy = policy.model_copy(update={"max_parameters_per_person": 1.0})
-    out, _ = RULES[kind](part, policy, Facts(people=people))
-    for row in range(called.size):
+    out, _ = RULES[kind](part, policy, of_groups(*(Facts(people=int(size)) for size in people)))
+    for row, group in np.ndindex(called.shape):
         minor = any(
             small(int(value), policy.association_floor, policy)
-            for value in (ac[row], 2 * called[row] - ac[row])
+            for value in (ac[row, group], 2 * called[row, group] - ac[row, group])
         )
-        absent = int(people - called[row])
+        absent = int(people[group] - called[row, group])
         few_missing = 0 < absent < policy.missing_floor and kind is not MeanSums
-        assert bool(out.shown[row]) is not (minor or few_missing)
+        shown = bool(out.shown[row, group])
+        assert shown is not (minor or few_missing)
+        places = {"rows": row, "groups": group, "traits": part.trait_group == group}
         for item in fields(kind):
-            value, truth = getattr(out, item.name)[row], getattr(part, item.name)[row]
-            if item.name != "shown":
-                np.testing.assert_array_equal(value, truth if out.shown[row] else 0 * truth)
+            if item.name not in ("shown", "trait_group"):
+                here = tuple(places.get(name, slice(None)) for name in item.metadata["dims"])
+                value, truth = getattr(out, item.name)[here], getattr(part, item.name)[here]
+                np.testing.assert_array_equal(value, truth if shown else 0 * truth)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_number_of_a_row_is_under_a_gate_that_is_withheld(kind):
-    gates = {item.metadata["gate"] for item in fields(kind) if item.name != "shown"}
+    gates = {
+        item.metadata["gate"]
+        for item in fields(kind)
+        if "rows" in item.metadata["dims"] and item.name != "shown"
+    }
     assert gates <= {"association", "missing"}
 
 
@@ -362,8 +387,8 @@ def test_the_imputing_sums_have_no_term_over_missing_calls():
 @pytest.mark.parametrize("kind", [RawSums, CompleteSums])
 def test_terms_over_missing_calls_need_no_one_or_five(kind, missing, shown):
     part = row_sums(kind, np.array([50 - missing]), np.array([30]))
-    out, evidence = RULES[kind](part, DEFAULT, Facts(people=50))
-    assert bool(out.shown[0]) is shown
+    out, evidence = RULES[kind](part, DEFAULT, of_groups(Facts(people=50)))
+    assert bool(out.shown[0, 0]) is shown
     verdict = {item.check: item.verdict for item in evidence}["missing calls"]
     assert verdict == ("pass" if shown else "withheld")
 
@@ -373,11 +398,12 @@ def test_terms_over_missing_calls_need_no_one_or_five(kind, missing, shown):
 
 def design_sums(people: int, columns: int) -> DesignSums:
     return DesignSums(
-        people=np.array(people),
-        intercepts=np.array(1),
-        xx=np.eye(columns),
+        people=np.array([people]),
+        intercepts=np.ones(1, int),
+        xx=np.eye(columns)[None],
         xy=np.zeros((columns, 1)),
         yy=np.ones(1),
+        trait_group=np.zeros(1, int),
     )
 
 
@@ -401,7 +427,7 @@ def test_parameters_are_few_for_the_people_of_a_model(statistic, columns):
         part = design_sums(50, columns)
     else:
         part = row_sums(statistic, np.array([50]), np.array([40]), columns)
-    rule, facts = RULES[type(part)], Facts(people=50)
+    rule, facts = RULES[type(part)], of_groups(Facts(people=50))
     if columns + 1 <= 0.33 * 50:
         rule(part, DEFAULT, facts)
     else:
@@ -420,6 +446,8 @@ def test_no_column_of_a_model_sets_few_people_apart(statistic, smallest):
     else:
         part = row_sums(statistic, np.array([50]), np.array([40]))
     rule, facts = RULES[type(part)], Facts(people=50, smallest_class=smallest)
+    if statistic != "moments":
+        facts = of_groups(facts)
     if smallest is None or smallest >= 5:
         rule(part, DEFAULT, facts)
     else:
@@ -433,21 +461,62 @@ def test_no_combination_of_columns_is_one_person(statistic):
     if statistic != "design":
         part = row_sums(statistic, np.array([50]), np.array([40]))
     rule = RULES[type(part)]
-    rule(part, DEFAULT, Facts(people=50, leverage=0.5))
+    rule(part, DEFAULT, of_groups(Facts(people=50, leverage=0.5)))
     for leverage in (0.51, 1.0):
         with pytest.raises(Refused, match=r"one person a leverage of more than 0\.5"):
-            rule(part, DEFAULT, Facts(people=50, leverage=leverage))
-    rule(part, load_policy("open-data"), Facts(people=50, leverage=1.0))
+            rule(part, DEFAULT, of_groups(Facts(people=50, leverage=leverage)))
+    rule(part, load_policy("open-data"), of_groups(Facts(people=50, leverage=1.0)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("bad", "match"),
+    [
+        (Facts(people=9), "fewer than 10 people"),
+        (Facts(people=11), r"4 parameters are more than 0\.33 per person"),
+        (Facts(people=50, smallest_class=4), "a class of fewer than 5 people"),
+        (Facts(people=50, leverage=0.6), r"a leverage of more than 0\.5"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_one_group_that_fails_is_not_covered_by_the_others(kind, bad, match, place):
+    good = Facts(people=50, smallest_class=20, leverage=0.2)
+    part = row_sums(kind, np.full((1, 2), 50), np.full((1, 2), 40), columns=3)
+    facts = of_groups(*(bad if group == place else good for group in range(2)))
+    with pytest.raises(Refused, match=match):
+        RULES[kind](part, DEFAULT, facts)
+    out, _ = RULES[kind](part, DEFAULT, of_groups(good, good))
+    assert out.shown.all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_group_without_anybody_here_hides_nothing(kind):
+    part = row_sums(kind, np.array([[50, 0]]), np.array([[40, 0]]))
+    facts = of_groups(Facts(people=50, smallest_class=20), Facts(people=0))
+    _, evidence = RULES[kind](part, DEFAULT, facts)
+    assert {"covariate class", "leverage"} <= {item.check for item in evidence}
+
+
+@pytest.mark.parametrize("statistic", ["design", *KINDS])
+@pytest.mark.parametrize("groups", [0, 2])
+def test_groups_that_were_not_counted_are_refused(statistic, groups):
+    part = design_sums(50, 2)
+    if statistic != "design":
+        part = row_sums(statistic, np.array([50]), np.array([40]))
+    with pytest.raises(Refused, match="people of a linear model were not counted"):
+        RULES[type(part)](
+            part, DEFAULT, Facts(people=50, groups=tuple(Facts(people=50) for _ in range(groups)))
+        )
 
 
 @pytest.mark.parametrize(
     ("part", "facts"),
     [
         (group_sizes(["all"], np.array([9]), 9), Facts(people=9)),
-        (design_sums(9, 0), Facts(people=9)),
-        (row_sums(MeanSums, np.array([9]), np.array([9])), Facts(people=9)),
-        (row_sums(RawSums, np.array([9]), np.array([9])), Facts(people=9)),
-        (row_sums(CompleteSums, np.array([9]), np.array([9])), Facts(people=9)),
+        (design_sums(9, 0), of_groups(Facts(people=9))),
+        (row_sums(MeanSums, np.array([9]), np.array([9])), of_groups(Facts(people=9))),
+        (row_sums(RawSums, np.array([9]), np.array([9])), of_groups(Facts(people=9))),
+        (row_sums(CompleteSums, np.array([9]), np.array([9])), of_groups(Facts(people=9))),
         (trait_moments(9, 50), Facts(people=9)),
         (trait_moments(50, 9), Facts(people=9)),
         (
@@ -518,8 +587,8 @@ def test_refusals_and_evidence_never_hold_the_value_that_failed():
     said = []
     for people, smallest in ((3, 1), (9, 4)):
         for part, facts in (
-            (design_sums(people, 0), Facts(people=people)),
-            (design_sums(50, 1), Facts(people=50, smallest_class=smallest)),
+            (design_sums(people, 0), of_groups(Facts(people=people))),
+            (design_sums(50, 1), of_groups(Facts(people=50, smallest_class=smallest))),
             (trait_moments(people, 50), Facts()),
         ):
             with pytest.raises(Refused) as refusal:

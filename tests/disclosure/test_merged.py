@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +11,15 @@ from numpy.typing import NDArray
 import genome_eu as ge
 from genome_eu.disclosure import Policy, load_policy
 from genome_eu.federation.coordinator import Federation
+from tests.federation.policies import floors_file
 from tests.federation.small_sites import RARE_IN_FI, ROWS, Made
 
 SEXES = ("F", "M")
 
 
-def federation(made: dict[str, Made], policy: str | Path = "default") -> Federation:
+def federation(made: dict[str, Made], policy: str | Path) -> Federation:
     cohorts = {name: ge.open_cohort(site.store) for name, site in made.items()}
     return ge.federate(cohorts, policy=policy)
-
-
-def policy_file(folder: Path, **floors: int) -> Path:
-    text = resources.files("genome_eu.disclosure").joinpath("policies", "default.toml").read_text()
-    text = text.replace('name = "default"', 'name = "ours"')
-    for key, value in floors.items():
-        text = text.replace(f"\n{key} = ", f"\n{key} = {value} # ")
-    path = folder / "ours.toml"
-    path.write_text(text)
-    return path
 
 
 def counted(dosage: NDArray) -> dict[str, NDArray]:
@@ -66,7 +56,7 @@ def panel_rows(made: dict[str, Made], policy: Policy) -> NDArray:
     "floors", [{}, {"allele_floor": 14, "genotype_floor": 4}, {"min_people": 19}]
 )
 def test_frequencies_are_the_whole_sum_or_nothing(made, tmp_path, floors):
-    source = policy_file(tmp_path, **floors) if floors else "default"
+    source = floors_file(tmp_path, **floors)
     policy = load_policy(source)
     found = federation(made, source).frequencies(by="sex")
     rows = panel_rows(made, policy)
@@ -102,9 +92,9 @@ def test_frequencies_are_the_whole_sum_or_nothing(made, tmp_path, floors):
     assert (~withheld_alleles).any() or any(too_small)
 
 
-def test_rows_that_one_site_may_not_name_are_in_no_answer(made):
+def test_rows_that_one_site_may_not_name_are_in_no_answer(made, tmp_path):
     rare = {10_000 + 50 * row for row in range(*RARE_IN_FI.indices(ROWS))}
-    eu = federation(made)
+    eu = federation(made, floors_file(tmp_path))
     for found in (eu.frequencies(), eu.pca(2), eu.gwas("ldl", covariates="age")):
         assert not rare & set(found["variant_position"].values.tolist())
     everything = federation(made, "open-data").frequencies()
@@ -113,7 +103,7 @@ def test_rows_that_one_site_may_not_name_are_in_no_answer(made):
 
 def test_rows_of_an_association_are_tested_on_everybody_or_not_at_all(made, tmp_path):
     """`crp` is missing in six people of each site: some rows fall below the floor without them."""
-    source = policy_file(tmp_path, association_floor=20)
+    source = floors_file(tmp_path, association_floor=20)
     found = federation(made, source).gwas("crp", covariates="age")
     rows = panel_rows(made, load_policy(source))
     withheld = np.zeros(len(rows), bool)
@@ -132,10 +122,11 @@ def test_rows_of_an_association_are_tested_on_everybody_or_not_at_all(made, tmp_
 
 def test_each_site_applies_its_own_policy(made, tmp_path):
     """The strictest of three policies decides what the answer shows."""
-    strict = policy_file(tmp_path, genotype_floor=11)
+    strict = floors_file(tmp_path, name="strict", genotype_floor=11)
+    usual = floors_file(tmp_path)
     lines = ['name = "three"']
     for name, site in made.items():
-        policy = {"FI": strict.name, "ES": "default", "IT": "open-data"}[name]
+        policy = {"FI": strict.name, "ES": usual.name, "IT": "open-data"}[name]
         lines += ["[[site]]", f'name = "{name}"', f'cohort = "{site.store}"']
         lines += [f'policy = "{policy}"']
     roster = tmp_path / "federation.toml"
@@ -143,11 +134,11 @@ def test_each_site_applies_its_own_policy(made, tmp_path):
     found = ge.open_federation(roster).frequencies()
     rows = np.setdiff1d(np.arange(ROWS), np.arange(*RARE_IN_FI.indices(ROWS)))
     withheld = np.zeros(len(rows), bool)
-    for name, policy in (("FI", load_policy(strict)), ("ES", load_policy("default"))):
+    for name, policy in (("FI", load_policy(strict)), ("ES", load_policy(usual))):
         withheld |= fails(counted(made[name].dosage[rows]), policy)[1]
     np.testing.assert_array_equal(found["variant_genotype_withheld"].values, withheld)
     assert 0 < withheld.sum() < len(rows)
-    assert found.attrs["policies"] == '["default", "open-data", "ours"]'
+    assert found.attrs["policies"] == '["floors", "open-data", "strict"]'
 
 
 def test_open_data_withholds_nothing_and_says_so(made):
