@@ -216,10 +216,7 @@ def gwas_shard(
     variables |= {
         "trait_id": (TRAITS, np.array(traits, dtype=object)),
         # Of the people analysed: traits that do not share them do not share frequencies either.
-        "variant_linreg_allele_frequency": (
-            both,
-            np.broadcast_to(found.allele_frequency[:, None], found.beta.shape),
-        ),
+        "variant_linreg_allele_frequency": (both, found.allele_frequency),
         "variant_linreg_beta": (both, found.beta),
         "variant_linreg_se": (both, found.se),
         "variant_linreg_t_value": (both, found.t),
@@ -232,8 +229,8 @@ def gwas_shard(
     return GwasResult(variables, attrs=attrs)
 
 
-def join(shards: Sequence[xr.Dataset], dim: str = ROWS) -> Any:
-    """Shards as one dataset, keeping what does not run along `dim` from the first.
+def join(shards: Sequence[xr.Dataset]) -> Any:
+    """Shards as one dataset, keeping what does not run along the rows from the first.
 
     Codes whose meanings a variable declares become these words.
     """
@@ -241,8 +238,8 @@ def join(shards: Sequence[xr.Dataset], dim: str = ROWS) -> Any:
     variables: dict[str, Any] = {}
     for name, variable in first.variables.items():
         values = variable.values
-        if len(shards) > 1 and dim in variable.dims:
-            axis = variable.dims.index(dim)
+        if len(shards) > 1 and ROWS in variable.dims:
+            axis = variable.dims.index(ROWS)
             values = np.concatenate([shard[name].values for shard in shards], axis=axis)
         attrs = dict(variable.attrs)
         if _MEANINGS in attrs:

@@ -43,7 +43,7 @@ def fitted() -> linear.LinearResult:
         neg_log10_p=np.where(codes == 0, rng.exponential(size=shape), np.nan),
         df=np.broadcast_to(n - 2, shape),
         n=np.broadcast_to(n, shape),
-        allele_frequency=np.where(n[:, 0] < 0, np.nan, rng.uniform(size=ROWS)),
+        allele_frequency=np.where(n < 0, np.nan, rng.uniform(size=shape)),
         errcode=codes,
     )
 
@@ -76,12 +76,6 @@ def test_joined_shards_say_what_became_of_each_test(pieces: int):
     np.testing.assert_array_equal(
         whole["variant_linreg_p_value"].values, 10.0 ** -whole["variant_linreg_neg_log10_p"].values
     )
-
-
-def test_traits_join_side_by_side():
-    whole = results.join(shards(2))
-    parts = [whole.isel(traits=[0]), whole.isel(traits=[1, 2])]
-    xr.testing.assert_identical(results.join(parts, dim="traits"), whole)
 
 
 def test_a_streamed_result_and_the_joined_one_make_the_same_files(tmp_path):

@@ -153,6 +153,109 @@ class ChunkReader:
             return content[:filled]
 
 
+class CheckedArray:
+    """An array of which no more than the chunk that was read last is in memory.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Chunked along its first dimension only.
+    sha256 : str
+        Of all its bytes. They are read once to be compared with it; a chunk that is read again
+        must be the one that was there then.
+
+    Raises
+    ------
+    Exception
+        Of any type, if the array cannot be read, or is another.
+    """
+
+    def __init__(self, array: Any, sha256: str) -> None:
+        self._array = array
+        self._last: tuple[int, NDArray] | None = None
+        self._digests: list[bytes] = []
+        whole = hashlib.sha256()
+        for number in range(-(-array.shape[0] // array.chunks[0])):
+            chunk = self._read(number)
+            whole.update(chunk.data)
+            self._digests.append(_digest(chunk))
+        if whole.hexdigest() != sha256:
+            raise ValueError(f"{array.name} has another digest than at import")
+
+    def __len__(self) -> int:
+        return int(self._array.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the whole."""
+        return tuple(self._array.shape)
+
+    def read(self, start: int, stop: int) -> NDArray:
+        """Entries of a range, of which nothing beyond the end is given."""
+        size = self._array.chunks[0]
+        stop = min(stop, len(self))
+        parts = [
+            self._chunk(first // size)[max(start - first, 0) : stop - first]
+            for first in range(start // size * size, stop, size)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([np.empty((0, *self.shape[1:]), self._array.dtype), *parts])
+
+    def _chunk(self, number: int) -> NDArray:
+        last = self._last
+        if last is not None and last[0] == number:
+            return last[1]
+        chunk = self._read(number)
+        if _digest(chunk) != self._digests[number]:
+            raise ValueError(f"{self._array.name} has changed since it was opened")
+        return chunk
+
+    def _read(self, number: int) -> NDArray:
+        size = self._array.chunks[0]
+        chunk = np.ascontiguousarray(self._array[number * size : (number + 1) * size])
+        self._last = number, chunk
+        return chunk
+
+
+def _digest(values: NDArray) -> bytes:
+    return hashlib.sha256(values.data).digest()
+
+
+class ByteReader(io.RawIOBase):
+    """A file that `ByteFile` wrote, read from anywhere."""
+
+    def __init__(self, content: CheckedArray) -> None:
+        super().__init__()
+        self._content = content
+        self._at = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go somewhere else."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._content)}[whence]
+        self._at = start + offset
+        return self._at
+
+    def tell(self) -> int:
+        """Bytes before the next one."""
+        return self._at
+
+    def readinto(self, room: Any) -> int:
+        """Fill what is given, as far as the file goes."""
+        part = self._content.read(self._at, self._at + len(room))
+        memoryview(room).cast("B")[: len(part)] = part.data
+        self._at += len(part)
+        return len(part)
+
+
 class ByteFile(io.RawIOBase):
     """A file that is written from begin to end, kept as an array of its bytes."""
 

@@ -97,7 +97,9 @@ def open_plink(bed: Path) -> PlinkFileset:
 
 
 def plink_encoding_source(fileset: PlinkFileset, sample_id: list[str], keep: NDArray) -> Any:
-    """A bio2zarr source of variants and of the people in `keep`; it has no genotypes.
+    """A bio2zarr source that knows contigs, the people in `keep` and how many variants there are.
+
+    The variants themselves are `variant_columns`, their genotypes `BedCalls`.
 
     Parameters
     ----------
@@ -123,13 +125,20 @@ def plink_encoding_source(fileset: PlinkFileset, sample_id: list[str], keep: NDA
         def samples(self) -> list:
             return [vcz.Sample(id=sample_id[j]) for j in keep]
 
-        def iter_alleles_and_genotypes(self, start: int, stop: int, *args: Any) -> Any:
-            # `BedCalls` writes the genotypes.
-            alts, refs = (self.bim[name].tolist() for name in ("allele_1", "allele_2"))
-            for alt, ref in zip(alts[start:stop], refs[start:stop], strict=True):
-                yield vcz.VariantData(len(ref), [ref, alt], None, None)
-
     return KeptPeople()
+
+
+def variant_columns(fileset: PlinkFileset) -> dict[str, NDArray]:
+    """Everything that a VCF Zarr store says of variants, by the names of its arrays."""
+    bim = fileset.bim
+    return {
+        "variant_contig": pd.factorize(bim["contig"])[0],
+        "variant_position": bim["position"].to_numpy(),
+        "variant_id": bim["variant_id"].to_numpy(object),
+        "variant_id_mask": np.zeros(len(bim), dtype=bool),
+        "variant_allele": bim[["allele_2", "allele_1"]].to_numpy(object),
+        "variant_length": bim["allele_2"].str.len().to_numpy(),
+    }
 
 
 def _read_columns(path: Path, names: tuple[str, ...], what: str) -> pd.DataFrame:

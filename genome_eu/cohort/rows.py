@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from io import RawIOBase
+import threading
+from io import BufferedReader, RawIOBase
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from genome_eu.cohort.genome import AUTOSOMES, contig_name
 
 _KEY = ["contig", "position", "ref", "alt"]
+_REPEATED = ["contig", "ref", "alt"]
 _STORED = pa.schema(
     [
         ("contig", pa.string()),
@@ -39,6 +41,14 @@ def row_map(n_alts: NDArray, first_variant: int = 0) -> tuple[NDArray, NDArray]:
     first_row = np.repeat(np.cumsum(n_alts) - n_alts, n_alts)
     allele = np.arange(variant.size) - first_row + 1
     return (variant + first_variant).astype(np.int32), allele.astype(np.int16)
+
+
+def as_slice(rows: NDArray) -> slice | NDArray:
+    """Rows that follow each other as a slice, for which nothing is copied; others as they are."""
+    if not rows.size or int(rows[-1]) - int(rows[0]) + 1 != rows.size:
+        return rows
+    ascending = bool((rows[1:] > rows[:-1]).all())
+    return slice(int(rows[0]), int(rows[-1]) + 1) if ascending else rows
 
 
 def row_table(
@@ -92,7 +102,7 @@ class RowTableWriter:
     def __init__(self, file: RawIOBase) -> None:
         # Names are often all different, which dictionaries only make slower to read.
         self._parquet = pq.ParquetWriter(
-            file, _STORED, compression="zstd", use_dictionary=["contig", "ref", "alt"]
+            file, _STORED, compression="zstd", use_dictionary=_REPEATED
         )
 
     def append(self, rows: pd.DataFrame) -> None:
@@ -105,18 +115,59 @@ class RowTableWriter:
         self._parquet.close()
 
 
-def read_row_table(stored: NDArray[np.uint8]) -> pd.DataFrame:
-    """The rows that `RowTableWriter` wrote.
+class RowNames:
+    """The names that `RowTableWriter` wrote, of which a piece at a time is in memory.
+
+    Parameters
+    ----------
+    file : seekable binary file
 
     Raises
     ------
     ValueError
-        If the bytes are a table of something else.
+        If it is a table of something else.
     """
-    table = pq.read_table(pa.BufferReader(stored))
-    if not table.schema.equals(_STORED):
-        raise ValueError(f"columns {table.schema.names}")
-    return table.to_pandas()
+
+    def __init__(self, file: RawIOBase) -> None:
+        self._parquet = pq.ParquetFile(BufferedReader(file), read_dictionary=_REPEATED)
+        metadata = self._parquet.metadata
+        if not metadata.schema.to_arrow_schema().equals(_STORED):
+            raise ValueError(f"columns {metadata.schema.names}")
+        pieces = [metadata.row_group(one).num_rows for one in range(metadata.num_row_groups)]
+        self._edges = np.cumsum([0, *pieces])
+        self._kept: tuple[int, pa.Table] | None = None
+        self._one_at_a_time = threading.Lock()
+
+    def __len__(self) -> int:
+        return int(self._edges[-1])
+
+    def take(self, rows: NDArray) -> pd.DataFrame:
+        """Names of these rows, in the order given: what `row_table` made of them."""
+        piece_of = np.searchsorted(self._edges, rows, side="right") - 1
+        order = np.argsort(piece_of, kind="stable")
+        numbers, firsts = np.unique(piece_of[order], return_index=True)
+        tables = [_STORED.empty_table()]
+        # Of no rows, split makes one piece.
+        for number, mine in zip(numbers, np.split(order, firsts[1:]), strict=False):
+            some = as_slice(rows[mine] - self._edges[number])
+            piece = self._piece(int(number))
+            part = piece[some] if isinstance(some, slice) else piece.take(some)
+            tables.append(part.cast(_STORED))
+        table = pa.concat_tables(tables)
+        if np.any(np.diff(order) < 0):
+            table = table.take(np.argsort(order))
+        return table.to_pandas()
+
+    def column(self, name: str) -> pd.Series:
+        """One column of all rows; contigs and alleles as categories."""
+        with self._one_at_a_time:
+            return self._parquet.read(columns=[name])[name].to_pandas()
+
+    def _piece(self, number: int) -> pa.Table:
+        with self._one_at_a_time:
+            if self._kept is None or self._kept[0] != number:
+                self._kept = number, self._parquet.read_row_group(number)
+            return self._kept[1]
 
 
 class RowTally:

@@ -207,8 +207,8 @@ def _text_columns(path: Path) -> dict[str, list[str | None]]:
                 f"{path.name} line {line} has {len(fields)} fields, but its header has "
                 f"{len(names)}; separate fields by single tabs."
             )
-    people = [fields for fields in records[1:] if fields]
-    return {name: [fields[j] for fields in people] for j, name in enumerate(names)}
+    columns = zip(*(fields for fields in records if fields), strict=True)
+    return {name: list(values) for name, *values in columns}
 
 
 def _parquet_columns(path: Path) -> dict[str, list[str | None]]:
@@ -247,21 +247,22 @@ def _check_names(where: str, names: Sequence[str]) -> None:
             raise SampleError(f"{where} has {count} columns {name}; keep one of them.")
 
 
-def _typed(name: str, values: list) -> pd.Series | NDArray:
-    values = [None if isinstance(one, str) and one in _MISSING else one for one in values]
-    if name not in _ALWAYS_TEXT:
-        try:
-            return np.array([np.nan if one is None else _number(one) for one in values])
-        except ValueError:
-            pass
+def _typed(name: str, values: list) -> NDArray:
+    values = [None if one in _MISSING else one for one in values]
+    if name not in _ALWAYS_TEXT and (numbers := _numbers(values)) is not None:
+        return numbers
     return np.array([None if one is None else str(one) for one in values], dtype=object)
 
 
-def _number(one: object) -> float:
+def _numbers(values: list) -> NDArray | None:
+    """The values as numbers, None being NaN; None if one of them is no number."""
+    try:
+        numbers = np.array(values, dtype=object).astype(np.float64)
+    except (TypeError, ValueError):
+        return None
     # Python reads 1_2 as twelve; in a table it is a label.
-    if isinstance(one, str) and "_" in one:
-        raise ValueError(one)
-    return float(one)  # type: ignore[arg-type]
+    text = "".join([one for one in values if isinstance(one, str)])
+    return None if "_" in text else numbers
 
 
 def _sexes(where: str, ids: Sequence[str], values: list) -> NDArray:

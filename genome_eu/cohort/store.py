@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genome_eu.cohort.arrays import ChunkReader
+from genome_eu.cohort.arrays import ByteReader, CheckedArray, ChunkReader
 from genome_eu.cohort.location import bytes_in, file_name, located, open_root
 from genome_eu.cohort.packing import (
     FORMAT,
@@ -23,7 +23,7 @@ from genome_eu.cohort.packing import (
     genotype_digest,
     source_digest,
 )
-from genome_eu.cohort.rows import digest_rows, read_row_table, row_table
+from genome_eu.cohort.rows import RowNames, as_slice, digest_rows, row_table
 from genome_eu.cohort.samples import from_parquet_bytes, table_digest
 from genome_eu.errors import GenomeEuError, SourceError
 from genome_eu.kernels import PackedBlock
@@ -38,7 +38,7 @@ _AGAIN = "import the cohort again with `genome-eu import`"
 def open_store(path: str | Path) -> CohortStore:
     """Open a cohort store.
 
-    The table of people is read and checked; genotypes and rows are not read until asked for.
+    Ids of people are read and checked; everything else is when it is asked for.
 
     Parameters
     ----------
@@ -116,8 +116,6 @@ class CohortStore:
         folder = self.path / GROUP / "packed" if isinstance(self.path, Path) else None
         self._chunks = ChunkReader(self._packed, folder)
         self.sample_id: NDArray[np.str_] = self._read_sample_id()
-        # Parsed when it is asked for; whether it is sound is known from the beginning.
-        self._samples_parquet()
 
     def __repr__(self) -> str:
         return f"CohortStore({str(self.path)!r}: {self.people:,} people, {self.n_rows:,} rows)"
@@ -131,24 +129,46 @@ class CohortStore:
         """What each packed row is: contig, position, id, ref, alt, autosomal.
 
         Contigs are named "1".."22", "X", "Y", "MT" whatever the source calls them (others as they
-        are); ids are ``.`` where there is none.
+        are); ids are ``.`` where there is none. The whole stays in memory, about 120 bytes a row;
+        `names` gives a part.
 
         Raises
         ------
         SourceError
             If the names are not those that were imported.
         """
+        return self.names(np.arange(self.n_rows))
+
+    def names(self, rows: NDArray) -> pd.DataFrame:
+        """Lines of `rows`, in the order asked for; raises as it does."""
         try:
-            stored = np.asarray(self._root[GROUP]["rows_parquet"][:])
-            sound = _sha256(stored) == self._facts["rows_parquet_sha256"]
-            table = read_row_table(stored) if sound else None
+            return self._names.take(rows)
         except Exception as error:
             raise self._damaged("its row table") from error
-        if table is None or len(table) != self.n_rows:
-            raise self._damaged("its row table")
-        return table
+
+    def contigs(self, rows: NDArray) -> list[str]:
+        """Contigs of some rows, in order of appearance; raises as `rows` does."""
+        return [str(name) for name in self._column("contig").iloc[rows].unique()]
+
+    @property
+    def autosomal(self) -> NDArray[np.bool_]:
+        """Which rows lie on autosomes, bool (rows,); raises as `rows` does."""
+        return self._column("autosomal").to_numpy()
+
+    def _column(self, name: str) -> pd.Series:
+        try:
+            return self._names.column(name)
+        except Exception as error:
+            raise self._damaged("its row table") from error
 
     @cached_property
+    def _names(self) -> RowNames:
+        names = RowNames(ByteReader(self._checked("rows_parquet")))
+        if len(names) != self.n_rows:
+            raise ValueError(f"{len(names)} names")
+        return names
+
+    @property
     def row_counts(self) -> NDArray[np.int64]:
         """Genotypes of each packed row over everybody, counted at import.
 
@@ -163,17 +183,29 @@ class CohortStore:
         SourceError
             If the counts are not those that were made at import.
         """
+        return self.counts(np.arange(self.n_rows))
+
+    def counts(self, rows: NDArray) -> NDArray[np.int64]:
+        """Lines of `row_counts`, in the order asked for; raises as it does."""
+        first, stop = (int(rows.min()), int(rows.max()) + 1) if rows.size else (0, 0)
         try:
-            stored = np.ascontiguousarray(self._root[GROUP]["row_counts"][:])
-            sound = _sha256(stored) == self._facts["row_counts_sha256"]
+            stored = self._counts.read(first, stop)[as_slice(rows - first)]
         except Exception as error:
             raise self._damaged(f"{GROUP}/row_counts") from error
-        if not sound or stored.shape != (self.n_rows, 3):
-            raise self._damaged(f"{GROUP}/row_counts")
-        counts = np.empty((self.n_rows, 4), dtype=np.int64)
+        counts = np.empty((rows.size, 4), dtype=np.int64)
         counts[:, 1:] = stored
-        counts[:, 0] = self.people - stored.sum(axis=1, dtype=np.int64)
+        counts[:, 0] = self.people - stored[:, 0] - stored[:, 1] - stored[:, 2]
         return counts
+
+    @cached_property
+    def _counts(self) -> CheckedArray:
+        counts = self._checked("row_counts")
+        if counts.shape != (self.n_rows, 3):
+            raise ValueError(f"shape {counts.shape}")
+        return counts
+
+    def _checked(self, name: str) -> CheckedArray:
+        return CheckedArray(self._root[GROUP][name], self._facts[f"{name}_sha256"])
 
     def read(self, rows: slice | NDArray, backend: str = "cpu") -> PackedBlock:
         """Read packed genotypes, each chunk checked against its digest when it is first read.
@@ -216,14 +248,14 @@ class CohortStore:
             is not what the rows were packed from.
         """
         # What is cached was right once; here all of it is read again.
-        for name in ("rows", "row_counts"):
+        for name in ("rows", "_names", "_counts"):
             self.__dict__.pop(name, None)
         digest = hashlib.sha256()
         for chunk in range(len(self._chunk_digests)):
             packed = self._read_chunk(chunk, again=True)
             digest.update(packed.data)
             first = chunk * self.block_rows
-            stored = self.row_counts[first : first + len(packed), 1:]
+            stored = self.counts(np.arange(first, first + len(packed)))[:, 1:]
             if not np.array_equal(count_rows(packed, self.people), stored):
                 raise self._damaged(f"{GROUP}/row_counts")
         if digest.hexdigest() != self._facts["packed_sha256"]:
@@ -334,7 +366,7 @@ class CohortStore:
         if low < 0 or high >= self.n_rows:
             wrong = low if low < 0 else high
             raise IndexError(f"row {wrong} is not in cohort {self.name} of {self.n_rows:,} rows.")
-        if high - low + 1 == rows.size and (np.diff(rows.astype(np.int64)) == 1).all():
+        if isinstance(as_slice(rows), slice):
             return self._read_range(low, high + 1)
         packed = np.empty((rows.size, self._packed.shape[1]), dtype=np.uint8)
         chunk_of = rows // self.block_rows
@@ -382,23 +414,14 @@ class CohortStore:
             If the table is not of the people in the store.
         """
         try:
-            table = from_parquet_bytes(self._samples_parquet().tobytes())
+            stored = np.asarray(self._root[GROUP]["samples_parquet"][:])
+            sound = hashlib.sha256(stored.data).hexdigest() == self._facts["samples_parquet_sha256"]
+            table = from_parquet_bytes(stored.tobytes()) if sound else None
         except Exception as error:
             raise self._damaged("its table of people") from error
-        if table.index.tolist() != self.sample_id.tolist():
+        if table is None or table.index.tolist() != self.sample_id.tolist():
             raise self._damaged("its table of people")
         return table
-
-    def _samples_parquet(self) -> NDArray[np.uint8]:
-        """The table of people as it is stored, checked."""
-        try:
-            stored = np.asarray(self._root[GROUP]["samples_parquet"][:])
-            sound = _sha256(stored) == self._facts["samples_parquet_sha256"]
-        except Exception as error:
-            raise self._damaged("its table of people") from error
-        if not sound:
-            raise self._damaged("its table of people")
-        return stored
 
     def _read_sample_id(self) -> NDArray[np.str_]:
         try:
@@ -429,10 +452,6 @@ class CohortStore:
             f"cohort {self._file_name}: {what} is damaged or absent; copy the store again from a "
             f"good copy, or {_AGAIN}."
         )
-
-
-def _sha256(stored: NDArray) -> str:
-    return hashlib.sha256(stored.data).hexdigest()
 
 
 def _packed_facts(path: Path | str, root: Any) -> dict[str, Any]:

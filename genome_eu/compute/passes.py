@@ -10,6 +10,7 @@ on nothing but the number of blocks.
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -25,8 +26,11 @@ from genome_eu.cohort import CohortStore, open_store
 from genome_eu.compute.progress import Progress
 from genome_eu.errors import BadInput, SourceError
 
-# Bytes of float64 that a block's products may take.
+# Bytes of float64 that a block's products may take, and the most where they are so wide that few
+# rows would fit: below about a thousand rows, kernels take longer to prepare than to multiply.
 _PRODUCT_BYTES = 16 * 2**20
+_WIDE_BYTES = 64 * 2**20
+_ROWS_THAT_PAY = 1024
 # Blocks of a window, and the bytes that its results may take.
 _WINDOW = 32
 _WINDOW_BYTES = 128 * 2**20
@@ -40,7 +44,9 @@ def block_rows(store: CohortStore, width: int = 1) -> int:
     A chunk is large enough that its task lasts tens of milliseconds, and small enough that a
     worker's memory does not notice.
     """
-    return max(1, min(store.block_rows, _PRODUCT_BYTES // (8 * max(width, 1))))
+    row_bytes = 8 * max(width, 1)
+    rows = max(_PRODUCT_BYTES // row_bytes, min(_ROWS_THAT_PAY, _WIDE_BYTES // row_bytes))
+    return max(1, min(store.block_rows, rows))
 
 
 # Stores that passes in this process read, by their opening.
@@ -159,10 +165,37 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+class _OneBlasThread:
+    """BLAS has one thread as long as a pass runs, or several do.
+
+    Dask's threads are the parallelism; threads of BLAS under each would only fight them. Whoever
+    uses the results meanwhile has one thread too: BLAS rounds differently where it divides the
+    work, so that a rerun would not be the same if that depended on what else runs just then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._passes = 0
+        self._limiter: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._passes:
+                self._limiter = _thread_pools().limit(limits=1, user_api="blas")
+            self._passes += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._passes -= 1
+            if not self._passes:
+                self._limiter.restore_original_limits()
+
+
+_ONE_BLAS_THREAD = _OneBlasThread()
+
+
 def _compute(*window: Delayed) -> tuple[Any, ...]:
-    # Dask's threads are the parallelism; threads of BLAS under each would only fight them.
-    with _thread_pools().limit(limits=1, user_api="blas"):
-        return tuple(dask.compute(*window))
+    return tuple(dask.compute(*window))
 
 
 def stream(
@@ -203,10 +236,11 @@ def stream(
         Is told of rows as they finish.
     """
     tasks = _tasks(store, rows, function, constants, by_row, size, backend, ends)
-    for count, results in _ahead(_windows(tasks, _window(summary_bytes))):
-        yield from results
-        if progress is not None:
-            progress.advance(count)
+    with _ONE_BLAS_THREAD:
+        for count, results in _ahead(_windows(tasks, _window(summary_bytes))):
+            yield from results
+            if progress is not None:
+                progress.advance(count)
 
 
 def reduce(
@@ -235,7 +269,8 @@ def reduce(
         while len(window) > 1:
             pairs = [join(a, b) for a, b in zip(window[::2], window[1::2], strict=False)]
             window = pairs + (window[-1:] if len(window) % 2 else [])
-        (part,) = _compute(window[0])
+        with _ONE_BLAS_THREAD:
+            (part,) = _compute(window[0])
         whole = part if whole is None else add(whole, part)
         if progress is not None:
             progress.advance(count)

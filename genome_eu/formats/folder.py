@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from pathlib import Path
@@ -24,6 +25,9 @@ from genome_eu.formats.plink import (
 )
 from genome_eu.formats.rows import TOTAL, Shard, group_names
 from genome_eu.formats.streams import ResultWriter
+
+# Files and connections that a process has open beside those of a result.
+_OTHER_FILES = 512
 
 
 class _Files(ABC):
@@ -118,34 +122,42 @@ class FrequencyFiles(_Files):
 
 
 class GwasFiles(_Files):
-    """`gwas.parquet`, and for each trait `gwas.<trait>.glm.linear` and GWAS-SSF.
-
-    Traits that do not share their people come after each other, each set with a Parquet file of
-    its own (`gwas.2.parquet`, …); call `next_group` between them.
-    """
+    """`gwas.parquet`, and for each trait `gwas.<trait>.glm.linear` and GWAS-SSF."""
 
     FORMATS = ("parquet", "plink", "ssf")
 
-    def __init__(self, folder: Path, formats: Collection[str] | None = None) -> None:
-        super().__init__(folder, formats)
-        self._group = 1
-
-    def next_group(self) -> None:
-        """Finish the files of one set of traits."""
-        self.close()
-        self._group += 1
-
     def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
         stem = self.folder / "gwas"
-        table = "gwas.parquet" if self._group == 1 else f"gwas.{self._group}.parquet"
+        texts = sum(name != "parquet" for name in self.formats)
+        _let_open(texts * dataset.sizes["traits"])
         writers: list[ResultWriter] = []
         if "parquet" in self.formats:
-            writers.append(ParquetWriter(self.folder / table))
+            writers.append(ParquetWriter(self.folder / "gwas.parquet"))
         if "plink" in self.formats:
             writers.append(GlmLinearWriter(stem))
         if "ssf" in self.formats:
             writers.append(GwasSsfWriter(stem))
         return writers
+
+
+def _let_open(files: int) -> None:
+    """Let this process have so many files open at once, besides a few others.
+
+    Raises
+    ------
+    UsageError
+        The system does not let it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = files + _OTHER_FILES
+    if not files or soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    if needed > hard != resource.RLIM_INFINITY:
+        raise UsageError(
+            f"files of their own for all traits would be {files:,} open at once, and this process "
+            f"may open {hard:,}; raise the limit (ulimit -n), or write parquet only (--formats)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def write_pca(dataset: xr.Dataset, folder: Path) -> list[Path]:

@@ -24,7 +24,6 @@ from genome_eu.formats.rows import (
     TOTAL,
     Shard,
     group_names,
-    of_group,
     require,
     trait_names,
 )
@@ -278,10 +277,11 @@ def _frequencies_table(shard: Shard, rows: slice) -> pa.Table:
 
     def stacked(name: str, kind: type, absent: Any, allele: int | None = None) -> np.ndarray:
         out: np.ndarray = np.full((size, len(groups)), absent, dtype=kind)
-        for column, group in enumerate(groups):
-            values = of_group(dataset, name, group)
-            if values is not None:
-                out[:, column] = values[rows] if allele is None else values[rows, allele]
+        for of_whom, columns in (("variant", slice(1)), ("cohort", slice(1, None))):
+            if f"{of_whom}_{name}" in dataset and out[:, columns].size:
+                values = dataset[f"{of_whom}_{name}"].values[rows]
+                values = values if allele is None else values[..., allele]
+                out[:, columns] = values.reshape(size, -1)
         return out.ravel()
 
     # A flag hides its numbers even if the Dataset still holds them.

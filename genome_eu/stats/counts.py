@@ -104,7 +104,7 @@ def tallied(tallies: NDArray, people: NDArray) -> GenotypeCounts:
     shown = np.ones(tallies.shape[:2], bool)
     return GenotypeCounts(
         people=people,
-        called=tallies[..., :3].sum(axis=2),
+        called=tallies[..., 0] + tallies[..., 1] + tallies[..., 2],
         allele_count=tallies[..., 1] + 2 * tallies[..., 2],
         het=tallies[..., 1],
         hom_alt=tallies[..., 2],
@@ -121,7 +121,8 @@ def summarize_minor(block: Block, groups: NDArray) -> NDArray:
 def minor_alleles(tallies: NDArray) -> NDArray:
     """Alleles on the smaller tail, int64 (rows,), from tallies of one group, (rows, 4)."""
     alt = tallies[:, 1] + 2 * tallies[:, 2]
-    return np.minimum(alt, 2 * tallies[:, :3].sum(axis=1) - alt)
+    called = tallies[:, 0] + tallies[:, 1] + tallies[:, 2]
+    return np.minimum(alt, 2 * called - alt)
 
 
 @dataclass(frozen=True, eq=False)

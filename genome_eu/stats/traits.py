@@ -87,12 +87,12 @@ def require_variation(names: list[str], kind: str, columns: Origins) -> None:
         )
 
 
-def trait_groups(patterns: list[NDArray]) -> list[list[int]]:
-    """Traits that share their people at every site, as lists of trait positions in order.
+def trait_groups(patterns: list[NDArray]) -> tuple[int, ...]:
+    """The group of each trait: traits of a group share their people at every site.
 
-    `patterns` holds one `TraitMoments.pattern` per site.
+    `patterns` holds one `TraitMoments.pattern` per site. Groups are numbered in the order of
+    their first traits.
     """
-    together: dict[tuple[int, ...], list[int]] = {}
-    for trait, key in enumerate(zip(*patterns, strict=True)):
-        together.setdefault(tuple(int(label) for label in key), []).append(trait)
-    return list(together.values())
+    number: dict[tuple[int, ...], int] = {}
+    keys = (tuple(int(label) for label in key) for key in zip(*patterns, strict=True))
+    return tuple(number.setdefault(key, len(number)) for key in keys)

@@ -244,7 +244,40 @@ class TestBlockRows:
     def test_many_columns_of_products_make_blocks_smaller(self):
         store = FakeStore(block_rows=8192)
         assert block_rows(store, 100_000) < block_rows(store, 10_000) < 8192
-        assert 8 * 100_000 * block_rows(store, 100_000) <= passes._PRODUCT_BYTES
+        assert 8 * 100_000 * block_rows(store, 100_000) <= passes._WIDE_BYTES
 
     def test_a_block_has_a_row_however_wide(self):
         assert block_rows(FakeStore(), 10**9) == 1
+
+
+class TestBlas:
+    """A pass and whoever uses its summaries have one thread of BLAS, whatever else runs."""
+
+    @pytest.fixture(autouse=True)
+    def _two_threads(self):
+        with passes._thread_pools().limit(limits=2, user_api="blas"):
+            if self.threads() != {2}:
+                pytest.skip("needs a BLAS whose threads can be set")
+            yield
+
+    @staticmethod
+    def threads(*_: object) -> set[int]:
+        pools = passes._thread_pools().info()
+        return {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
+
+    def test_in_tasks_and_between_them(self, fake):
+        seen = [
+            (found, self.threads()) for found in stream(fake, np.arange(9), self.threads, size=2)
+        ]
+        assert seen == [({1}, {1})] * 5
+        assert self.threads() == {2}
+        reduce(fake, np.arange(9), self.threads, add=set.union, size=2)
+        assert self.threads() == {2}
+
+    def test_passes_that_overlap_or_are_given_up(self, fake):
+        first, second = (stream(fake, np.arange(9), self.threads, size=2) for _ in range(2))
+        assert (next(first), next(second)) == ({1}, {1})
+        first.close()
+        assert self.threads() == {1}
+        assert list(second) == [{1}] * 4
+        assert self.threads() == {2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
 
 from genome_eu.errors import UsageError
@@ -24,6 +26,22 @@ def test_all_formats_unless_some_are_named(tmp_path):
         files.append(fake.frequencies(groups=["FIN"]))
     assert len(files.paths) == len(names(tmp_path / "plink")) == 6
     assert "frequencies.FIN.hardy" in names(tmp_path / "plink")
+
+
+def test_more_files_than_may_be_open_are_refused_and_fewer_are_allowed(tmp_path, monkeypatch):
+    allowed = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (64, 600))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: allowed.append(limits))
+    names = [f"t{number}" for number in range(50)]
+    with pytest.raises(UsageError, match=r"100 open at once, .* may open 600.*ulimit -n.*parquet"):
+        GwasFiles(tmp_path, ["plink", "ssf"]).append(fake.gwas(traits=names))
+    assert not allowed
+    with GwasFiles(tmp_path, ["plink", "parquet"]) as files:
+        files.append(fake.gwas(traits=names))
+    assert allowed == [(562, 600)]
+    with GwasFiles(tmp_path, ["parquet"]) as files:
+        files.append(fake.gwas(traits=[f"t{number}" for number in range(2000)]))
+    assert len(allowed) == 1
 
 
 @pytest.mark.parametrize("formats", [[], ["parquet", "vcf"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from tests import simulate
 from tests.laws.splits import block_sizes, law, rates, shard_sizes, sites
@@ -73,15 +74,21 @@ def test_one_trait(cohort_with, missing, site_effects, rate, site, block_size, r
 
 
 @pytest.mark.parametrize(("missing", "site_effects"), MODELS)
-@given(rate=rates, site=sites(least=SMALLEST_SITE))
+@given(
+    rate=rates,
+    site=sites(least=SMALLEST_SITE),
+    block_size=block_sizes,
+    rows_per_shard=shard_sizes,
+)
 @law
-def test_traits_that_lack_different_people(cohort_with, missing, site_effects, rate, site):
+def test_traits_that_lack_different_people(
+    cohort_with, missing, site_effects, rate, site, block_size, rows_per_shard
+):
     """Each trait has its own people, degrees of freedom and frequencies, and keeps its place."""
     cohort = cohort_with(rate)
     assume(everybody_can_answer(cohort, site))
-    found = simulate.split(cohort, site).gwas(
-        TRAITS, covariates=("age",), missing=missing, site_effects=site_effects
-    )
+    federation = simulate.split(cohort, site, block_size=block_size, rows_per_shard=rows_per_shard)
+    found = federation.gwas(TRAITS, covariates=("age",), missing=missing, site_effects=site_effects)
     assert found["trait_id"].values.tolist() == list(TRAITS)
     for place, trait in enumerate(TRAITS):
         values = cohort.column(trait)
@@ -103,17 +110,35 @@ def test_traits_that_lack_different_people(cohort_with, missing, site_effects, r
         )
 
 
-@given(site=sites(least=SMALLEST_SITE), rate=rates)
+@pytest.mark.parametrize(("missing", "site_effects"), MODELS)
+@given(
+    rate=rates,
+    site=sites(least=SMALLEST_SITE),
+    block_size=block_sizes,
+    rows_per_shard=shard_sizes,
+    place=st.sampled_from(range(len(TRAITS))),
+)
 @law
-def test_a_trait_is_fitted_alike_alone_and_among_others(cohort_with, site, rate):
+def test_a_trait_is_fitted_alike_alone_and_among_others(
+    cohort_with, missing, site_effects, rate, site, block_size, rows_per_shard, place
+):
     cohort = cohort_with(rate)
     assume(everybody_can_answer(cohort, site))
-    federation = simulate.split(cohort, site)
-    alone = federation.gwas("some_lack_it", covariates=("age",))
-    among = federation.gwas(TRAITS, covariates=("age",)).isel(traits=[1])
-    for name in ("beta", "se", "t_value", "neg_log10_p"):
+    federation = simulate.split(cohort, site, block_size=block_size, rows_per_shard=rows_per_shard)
+    model = {"covariates": ("age",), "missing": missing, "site_effects": site_effects}
+    alone = federation.gwas(TRAITS[place], **model)
+    among = federation.gwas(TRAITS, **model).isel(traits=[place])
+    for name in ("n", "df", "errcode", "allele_frequency"):
+        np.testing.assert_array_equal(
+            among[f"variant_linreg_{name}"], alone[f"variant_linreg_{name}"]
+        )
+    smallest = float(np.nanmin(alone["variant_linreg_se"]))
+    for name, scale in (("beta", smallest), ("se", 0.0), ("t_value", 1.0), ("neg_log10_p", 1.0)):
         np.testing.assert_allclose(
-            among[f"variant_linreg_{name}"], alone[f"variant_linreg_{name}"], rtol=1e-11, atol=0
+            among[f"variant_linreg_{name}"],
+            alone[f"variant_linreg_{name}"],
+            rtol=1e-12,
+            atol=1e-12 * scale,
         )
 
 

@@ -128,7 +128,7 @@ class TestAgainstLeastSquares:
         called = analysed >= 0
         with np.errstate(invalid="ignore"):
             expected = (analysed * called).sum(axis=1) / (2 * called.sum(axis=1))
-        np.testing.assert_array_equal(found.allele_frequency, expected)
+        np.testing.assert_array_equal(found.allele_frequency[:, 0], expected)
 
     def test_p_below_the_smallest_float(self):
         """A trait that one row explains but for a ten-thousandth; p is about 1e-700."""
@@ -196,7 +196,7 @@ class TestRowsWithoutAFit:
         row = simulate.SPECIAL_ROWS["all missing"]
         assert found.errcode_words[row, 0] == ("CONST_ALLELE" if missing == "mean" else "TOO_FEW")
         assert np.isnan(found.beta[row]).all()
-        assert np.isnan(found.allele_frequency[row])
+        assert np.isnan(found.allele_frequency[row]).all()
 
     @pytest.mark.parametrize(("missing", "site_effects"), MODELS)
     def test_everybody_heterozygous(self, missing, site_effects):
@@ -244,11 +244,11 @@ class TestRowsWithoutAFit:
         if missing == "drop":
             summarize = linear.summarize_complete
         sums = summarize(simulate.block(dosage), model)
-        sums = replace(sums, shown=np.arange(ROWS) != 10)
+        sums = replace(sums, shown=np.arange(ROWS)[:, None] != 10)
         found = linear.finalize(linear.summarize_design(model), sums, np.ones(2))
         assert found.errcode_words[10].tolist() == ["WITHHELD"] * 2
         assert found.n[10, 0] == found.df[10, 0] == -1
-        assert np.isnan(found.allele_frequency[10])
+        assert np.isnan(found.allele_frequency[10]).all()
         assert found.errcode_words[11, 0] == "."
 
 
@@ -261,12 +261,13 @@ class TestPureFunctions:
         dosage, x, y, _ = data(0.1)
         model = linear.design(x / 1000, y, site_effects=summarize is linear.summarize_mean)
         design_sums = linear.summarize_design(model)
-        inputs = [model.x.copy(), model.y.copy()]
+        inputs = [model.x.copy(), model.y.copy(), model.covariates(0)]
         sums = summarize(simulate.block(dosage), model)
         before = {item.name: getattr(sums, item.name).copy() for item in fields(sums)}
         linear.finalize(design_sums, sums, np.ones(2))
         np.testing.assert_array_equal(model.x, inputs[0])
         np.testing.assert_array_equal(model.y, inputs[1])
+        np.testing.assert_array_equal(model.covariates(0), inputs[2])
         for name, values in before.items():
             np.testing.assert_array_equal(getattr(sums, name), values, err_msg=name)
 
@@ -274,21 +275,21 @@ class TestPureFunctions:
         x = np.array([[1.0], [2.0], [np.nan], [6.0]])
         y = np.array([[1.0], [3.0], [5.0], [8.0]])
         model = linear.design(x, y, site_effects=True)
-        np.testing.assert_array_equal(model.included, [True, True, False, True])
-        np.testing.assert_array_equal(model.x[:, 0], [-2, -1, 0, 3])
+        np.testing.assert_array_equal(model.members(0), [True, True, False, True])
+        np.testing.assert_array_equal(model.covariates(0)[:, 0], [-2, -1, 0, 3])
         np.testing.assert_array_equal(model.y[:, 0], [-3, -1, 0, 4])
-        np.testing.assert_array_equal(model.groups, [0, 0, -1, 0])
+        np.testing.assert_array_equal(model.labels(0), [0, 0, -1, 0])
 
     def test_without_site_effects_the_first_column_is_who_takes_part(self):
         model = linear.design(
             np.array([[1.0], [np.nan]]), np.array([[1.0], [3.0]]), site_effects=False
         )
-        np.testing.assert_array_equal(model.x, [[1, 1], [0, 0]])
+        np.testing.assert_array_equal(model.covariates(0), [[1, 1], [0, 0]])
 
     def test_sums_over_missing_calls_stay_home_with_site_effects(self):
         """A sum over one missing call would be that person's covariates and trait."""
         names = {item.name for item in fields(linear.MeanSums)}
-        assert names == {"called", "allele_count", "gg", "gx", "gy", "shown"}
+        assert names == {"called", "allele_count", "gg", "gx", "gy", "trait_group", "shown"}
 
 
 class TestRequireIndependent:

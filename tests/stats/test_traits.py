@@ -53,13 +53,16 @@ class TestPatterns:
 
     def test_traits_are_grouped_only_if_they_share_people_at_every_site(self):
         groups = traits.trait_groups([np.array([0, 0, 1, 0]), np.array([0, 1, 0, 0])])
-        assert groups == [[0, 3], [1], [2]]
+        assert groups == (0, 1, 2, 0)
 
-    def test_every_trait_is_in_one_group(self):
+    def test_groups_are_numbered_in_the_order_of_their_first_traits(self):
         rng = np.random.default_rng(2)
         patterns = [rng.integers(0, 3, 20) for _ in range(3)]
         groups = traits.trait_groups(patterns)
-        assert sorted(trait for group in groups for trait in group) == list(range(20))
+        keys = list(zip(*patterns, strict=True))
+        for trait, group in enumerate(groups):
+            assert keys.index(keys[trait]) == groups.index(group)
+        assert list(dict.fromkeys(groups)) == list(range(max(groups) + 1))
 
 
 class TestOrigins:

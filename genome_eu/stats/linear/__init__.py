@@ -6,19 +6,23 @@ one common intercept column. Missing calls are replaced by a mean (`mean`: the s
 a common intercept the mean over all sites), or the people who lack the call are dropped from that
 row (`drop`, PLINK's fit).
 
+Traits that share their people form a group: one X, one number of people, one set of genotype
+counts. A model has any number of groups, all summed in one pass.
+
 Two aggregates leave a site: `DesignSums` once, and one of the row sums per row.
 """
 
-from genome_eu.stats.linear.fit import ERRCODES, LinearResult, finalize, require_independent
+from genome_eu.stats.linear.fit import ERRCODES, LinearResult, finalize
+from genome_eu.stats.linear.independence import require_independent
+from genome_eu.stats.linear.model import Design, DesignSums, design, summarize_design
 from genome_eu.stats.linear.sums import (
     CompleteSums,
-    Design,
-    DesignSums,
     MeanSums,
     RawSums,
-    design,
+    RowSums,
+    columns_at_a_time,
+    numbers_per_row,
     summarize_complete,
-    summarize_design,
     summarize_mean,
     summarize_raw,
 )
@@ -31,8 +35,11 @@ __all__ = [
     "LinearResult",
     "MeanSums",
     "RawSums",
+    "RowSums",
+    "columns_at_a_time",
     "design",
     "finalize",
+    "numbers_per_row",
     "require_independent",
     "summarize_complete",
     "summarize_design",

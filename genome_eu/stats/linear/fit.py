@@ -9,19 +9,17 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from genome_eu.compiled import compiled
-from genome_eu.errors import TraitError
+from genome_eu.stats.linear.independence import COLLINEAR
+from genome_eu.stats.linear.model import DesignSums, as_slice
 from genome_eu.stats.linear.sums import (
     CompleteSums,
-    DesignSums,
     MeanSums,
     RawSums,
     RowSums,
     mean_dosage,
+    of_traits,
 )
 from genome_eu.stats.tails import t_neg_log10_p
-
-# A column is collinear with others where they explain all but this part of it.
-_COLLINEAR = 1e-10
 
 #: What `LinearResult.errcode` counts in, in PLINK's words where PLINK has one.
 ERRCODES = (".", "CONST_ALLELE", "VIF_INFINITE", "TOO_FEW", "WITHHELD", "CONST_TRAIT")
@@ -45,7 +43,7 @@ class LinearResult:
     neg_log10_p: NDArray
     df: NDArray  # int64
     n: NDArray  # int64
-    allele_frequency: NDArray  # (rows,)
+    allele_frequency: NDArray
     errcode: NDArray  # int8
 
     @property
@@ -54,11 +52,14 @@ class LinearResult:
         return np.array(ERRCODES)[self.errcode]
 
 
-def complete(sums: RawSums, people: int) -> tuple[NDArray, NDArray, NDArray]:
+def complete(sums: RawSums, people: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     """gg, gx and gy with the mean over all sites in place of missing calls."""
     mean = mean_dosage(sums.allele_count, sums.called)
-    gg = sums.gg + mean**2 * (people - sums.called)
-    return gg, sums.gx + mean[:, None] * sums.mx, sums.gy + mean[:, None] * sums.my
+    return (
+        sums.gg + mean**2 * (people - sums.called),
+        sums.gx + mean[..., None] * sums.mx,
+        sums.gy + of_traits(mean, sums.trait_group) * sums.my,
+    )
 
 
 def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearResult:
@@ -76,59 +77,91 @@ def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearRe
     Notes
     -----
     LLᵀ = XᵀX, a = L⁻¹Xᵀg, c = L⁻¹Xᵀy; V = gᵀg − aᵀa, U = gᵀy − aᵀc, β = U/V,
-    σ² = (yᵀy − cᵀc − β²V)/df, SE = √(σ²/V), df = N − intercepts − columns − 1.
+    σ² = (yᵀy − cᵀc − β²V)/df, SE = √(σ²/V), df = N − intercepts − columns − 1; N, X and V are
+    those of the trait's group.
     """
-    columns = model.xx.shape[0]
-    if isinstance(sums, CompleteSums):
-        gg = sums.gg
-        n, df = sums.called, sums.called - sums.intercepts - columns - 1
-        v, score, residual = _adjust_by_row(
-            np.ascontiguousarray(np.diagonal(model.xx)),
-            sums.gg,
-            *map(np.ascontiguousarray, (sums.gx, sums.gy, sums.xx, sums.xy, sums.yy)),
-            df,
-        )
-    else:
-        n = np.full(sums.called.shape, int(model.people))
-        df = n - int(model.intercepts) - columns - 1
-        if isinstance(sums, RawSums):
-            gg, gx, gy = complete(sums, int(model.people))
-        else:
-            gg, gx, gy = sums.gg, sums.gx, sums.gy
-        v, score, residual = _adjust(model, gg, gx, gy)
+    n, df, gg, v, score, residual = _adjusted(model, sums)
     codes = np.select(
-        [~sums.shown, df <= 0, _monomorphic(sums), v <= _COLLINEAR * np.abs(gg)],
+        [~sums.shown, df <= 0, _monomorphic(sums), v <= COLLINEAR * np.abs(gg)],
         [_WITHHELD, _TOO_FEW, _CONST_ALLELE, _VIF_INFINITE],
         default=_FIT,
     ).astype(np.int8)
-    score, residual = np.ascontiguousarray(score), np.ascontiguousarray(residual)
-    beta, se, t, errcode = _fit(v, score, residual, model.yy, df, codes, trait_scale)
+    group = sums.trait_group
+    # Traits side by side that share a group, by the place of the first.
+    runs = np.append(np.flatnonzero(np.diff(group, prepend=-1)), group.size)
+    beta, se, t, errcode = _fit(
+        *map(np.ascontiguousarray, (v, score, residual, model.yy, df, codes)),
+        group[runs[:-1]],
+        runs,
+        trait_scale,
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         frequency = np.where(sums.shown, sums.allele_count / (2.0 * sums.called), np.nan)
-    shape = beta.shape
+
+    def of_tests(values: NDArray) -> NDArray:
+        return np.broadcast_to(of_traits(values, group), beta.shape)
+
     return LinearResult(
         beta=beta,
         se=se,
         t=t,
-        neg_log10_p=t_neg_log10_p(t, df[:, None]),
-        df=np.broadcast_to(np.where(sums.shown, df, -1)[:, None], shape),
-        n=np.broadcast_to(np.where(sums.shown, n, -1)[:, None], shape),
-        allele_frequency=frequency,
+        neg_log10_p=_neg_log10_p(t, df, group),
+        df=of_tests(np.where(sums.shown, df, -1)),
+        n=of_tests(np.where(sums.shown, n, -1)),
+        allele_frequency=of_tests(frequency),
         errcode=errcode,
     )
+
+
+def _adjusted(model: DesignSums, sums: RowSums) -> tuple[NDArray, ...]:
+    """People, df, gᵀg and V (rows, groups), U (rows, traits), yᵀy − cᵀc (rows or 1, traits)."""
+    columns = model.xx.shape[-1]
+    if isinstance(sums, CompleteSums):
+        df = sums.called - sums.intercepts - columns - 1
+        order = np.argsort(sums.trait_group, kind="stable")
+        groups = np.arange(model.people.size + 1)
+        v, score, residual = _adjust_by_row(
+            np.diagonal(model.xx, axis1=1, axis2=2).copy(),
+            *map(np.ascontiguousarray, (sums.gg, sums.gx, sums.gy, sums.xx, sums.xy, sums.yy)),
+            df,
+            order,
+            np.searchsorted(sums.trait_group[order], groups),
+        )
+        return sums.called, df, sums.gg, v, score, residual
+    n = np.broadcast_to(model.people, sums.called.shape)
+    df = np.broadcast_to(model.people - model.intercepts - columns - 1, sums.called.shape)
+    if isinstance(sums, RawSums):
+        gg, gx, gy = complete(sums, model.people)
+    else:
+        gg, gx, gy = sums.gg, sums.gx, sums.gy
+    return n, df, gg, *_adjust(model, gg, gx, gy)
+
+
+def _neg_log10_p(t: NDArray, df: NDArray, group: NDArray) -> NDArray:
+    """p-values; quickest over the longer of the two dimensions along which df is the same."""
+    if df.shape[1] == 1:
+        return t_neg_log10_p(t, df)
+    if df.strides[0] == 0:
+        return t_neg_log10_p(t.T, df[0, group, None]).T
+    return t_neg_log10_p(t, df[:, group])
 
 
 def _adjust(
     model: DesignSums, gg: NDArray, gx: NDArray, gy: NDArray
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """V (rows,), U (rows, traits) and yᵀy − cᵀc (1, traits), where all rows share XᵀX."""
+    """V (rows, groups), U (rows, traits), yᵀy − cᵀc (1, traits): rows share XᵀX of the group."""
     if not model.xx.size:
         return gg, gy, model.yy[None]
-    lower = np.linalg.cholesky(model.xx)
-    a = solve_triangular(lower, gx.T, lower=True).T
-    c = solve_triangular(lower, model.xy, lower=True)
-    v = gg - np.einsum("rc,rc->r", a, a)
-    return v, gy - a @ c, (model.yy - np.einsum("ct,ct->t", c, c))[None]
+    v, score, residual = gg.copy(), gy.copy(), model.yy.copy()
+    for group, xx in enumerate(model.xx):
+        members = as_slice(model.trait_group == group)
+        lower = np.linalg.cholesky(xx)
+        a = solve_triangular(lower, gx[:, group].T, lower=True).T
+        c = solve_triangular(lower, model.xy[:, members], lower=True)
+        v[:, group] -= np.einsum("rc,rc->r", a, a)
+        score[:, members] -= a @ c
+        residual[members] -= np.einsum("ct,ct->t", c, c)
+    return v, score, residual[None]
 
 
 @compiled
@@ -141,47 +174,52 @@ def _adjust_by_row(
     xy: NDArray,
     yy: NDArray,
     df: NDArray,
+    order: NDArray,
+    ends: NDArray,
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """V (rows,), U and yᵀy − cᵀc (rows, traits) from the XᵀX of each row's own people.
+    """V (rows, groups), U and yᵀy − cᵀc (rows, traits) from the XᵀX of each row's own people.
 
-    V is 0 where the covariates explain each other among those people: what is left of a column is
-    compared with the column over all people of the model (`whole`), since among the few who are
-    called, a covariate that does not vary leaves only the rounding of that sum.
+    Traits of group g are `order[ends[g] : ends[g + 1]]`. V is 0 where the covariates explain each
+    other among those people: what is left of a column is compared with the column over all people
+    of the model (`whole`), since among the few who are called, a covariate that does not vary
+    leaves only the rounding of that sum.
     """
-    rows, columns = gx.shape
-    traits = gy.shape[1]
+    rows, groups, columns = gx.shape
     v, score, residual = gg.copy(), gy.copy(), yy.copy()
     lower = np.empty((columns, columns))
     a = np.empty(columns)
-    c = np.empty((columns, traits))
+    c = np.empty((columns, gy.shape[1]))
     for row in range(rows):
-        if df[row] <= 0:
-            continue
-        for i in range(columns):
-            # One row of L, of a and of c at a time: forward substitution goes with Cholesky.
-            for j in range(i):
-                rest = xx[row, i, j]
-                for k in range(j):
-                    rest -= lower[i, k] * lower[j, k]
-                lower[i, j] = rest / lower[j, j]
-            rest = xx[row, i, i]
-            a[i] = gx[row, i]
-            c[i] = xy[row, i]
-            for k in range(i):
-                rest -= lower[i, k] ** 2
-                a[i] -= lower[i, k] * a[k]
-                for trait in range(traits):
-                    c[i, trait] -= lower[i, k] * c[k, trait]
-            if not rest > _COLLINEAR * whole[i]:
-                v[row] = 0.0
-                break
-            lower[i, i] = np.sqrt(rest)
-            a[i] /= lower[i, i]
-            v[row] -= a[i] ** 2
-            for trait in range(traits):
-                c[i, trait] /= lower[i, i]
-                score[row, trait] -= a[i] * c[i, trait]
-                residual[row, trait] -= c[i, trait] ** 2
+        for group in range(groups):
+            if df[row, group] <= 0:
+                continue
+            members = order[ends[group] : ends[group + 1]]
+            for i in range(columns):
+                # One row of L, of a and of c at a time: forward substitution goes with Cholesky.
+                for j in range(i):
+                    rest = xx[row, group, i, j]
+                    for k in range(j):
+                        rest -= lower[i, k] * lower[j, k]
+                    lower[i, j] = rest / lower[j, j]
+                rest = xx[row, group, i, i]
+                a[i] = gx[row, group, i]
+                for place, trait in enumerate(members):
+                    c[i, place] = xy[row, i, trait]
+                for k in range(i):
+                    rest -= lower[i, k] ** 2
+                    a[i] -= lower[i, k] * a[k]
+                    for place in range(members.size):
+                        c[i, place] -= lower[i, k] * c[k, place]
+                if not rest > COLLINEAR * whole[group, i]:
+                    v[row, group] = 0.0
+                    break
+                lower[i, i] = np.sqrt(rest)
+                a[i] /= lower[i, i]
+                v[row, group] -= a[i] ** 2
+                for place, trait in enumerate(members):
+                    c[i, place] /= lower[i, i]
+                    score[row, trait] -= a[i] * c[i, place]
+                    residual[row, trait] -= c[i, place] ** 2
     return v, score, residual
 
 
@@ -193,32 +231,66 @@ def _fit(
     whole: NDArray,
     df: NDArray,
     codes: NDArray,
+    group_of_run: NDArray,
+    runs: NDArray,
     scale: NDArray,
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Effect, standard error, t and code of every test; one residual for all rows or one each."""
+    """Effect, standard error, t and code of every test; one residual for all rows or one each.
+
+    Traits `runs[k]` to `runs[k + 1]` are of the group `group_of_run[k]`.
+    """
     rows, traits = score.shape
     beta = np.full((rows, traits), np.nan)
     se = np.full((rows, traits), np.nan)
     t = np.full((rows, traits), np.nan)
     errcode = np.empty((rows, traits), np.int8)
-    own = np.int64(residual.shape[0] > 1)
+    own = int(residual.shape[0] > 1)
     for row in range(rows):
-        errcode[row] = codes[row]
-        if codes[row] != _FIT:
-            continue
-        for trait in range(traits):
-            left = residual[own * row, trait]
-            # Without this, t would be a quotient of two roundings.
-            if left <= _COLLINEAR * whole[trait]:
-                errcode[row, trait] = _CONST_TRAIT
-                continue
-            effect = score[row, trait] / v[row]
-            variance = max(left - effect * effect * v[row], 0.0) / df[row]
-            error = np.sqrt(variance / v[row])
-            beta[row, trait] = effect * scale[trait]
-            se[row, trait] = error * scale[trait]
-            t[row, trait] = effect / error
+        for run in range(group_of_run.size):
+            group, here = group_of_run[run], slice(runs[run], runs[run + 1])
+            errcode[row, here] = codes[row, group]
+            if codes[row, group] == _FIT:
+                _fit_run(
+                    v[row, group],
+                    df[row, group],
+                    score[row, here],
+                    residual[own * row, here],
+                    whole[here],
+                    scale[here],
+                    beta[row, here],
+                    se[row, here],
+                    t[row, here],
+                    errcode[row, here],
+                )
     return beta, se, t, errcode
+
+
+@compiled
+def _fit_run(
+    v: float,
+    df: int,
+    score: NDArray,
+    residual: NDArray,
+    whole: NDArray,
+    scale: NDArray,
+    beta: NDArray,
+    se: NDArray,
+    t: NDArray,
+    errcode: NDArray,
+) -> None:
+    """Fill in the tests of one row for traits side by side that share their people."""
+    for trait in range(score.size):
+        left = residual[trait]
+        # Without this, t would be a quotient of two roundings.
+        if left <= COLLINEAR * whole[trait]:
+            errcode[trait] = _CONST_TRAIT
+            continue
+        effect = score[trait] / v
+        variance = max(left - effect * effect * v, 0.0) / df
+        error = np.sqrt(variance / v)
+        beta[trait] = effect * scale[trait]
+        se[trait] = error * scale[trait]
+        t[trait] = effect / error
 
 
 def _monomorphic(sums: RowSums) -> NDArray:
@@ -231,56 +303,3 @@ def _monomorphic(sums: RowSums) -> NDArray:
     if isinstance(sums, MeanSums):
         return centred
     return np.where(sums.intercepts > 0, centred, constant)
-
-
-def require_independent(model: DesignSums, names: list[str], trait_names: list[str]) -> None:
-    """Raise where covariates are collinear or determine a trait, or too few people are left.
-
-    With site effects, columns must be on the agreed scale, on which the square of each is about
-    the number of people: what is left within sites is compared with that.
-    """
-    columns = model.xx.shape[0]
-    free = int(model.people) - int(model.intercepts) - columns - 1
-    if free <= 0:
-        raise TraitError(
-            f"trait {trait_names[0]} has {int(model.people)} people with all covariates, too few "
-            f"for {columns} covariates and the genotype; leave covariates out"
-        )
-    # Names of the columns: a common intercept, where there is one, comes first.
-    labels = ["the intercept"] * (columns - len(names)) + names
-    sites = int(model.intercepts) > 0
-    least = float(model.people) if sites else np.finfo(float).tiny
-    lower = np.zeros_like(model.xx)
-    for column, label in enumerate(labels):
-        square = model.xx[column, column]
-        rest = square - lower[column, :column] @ lower[column, :column]
-        if sites and square <= _COLLINEAR * least:
-            raise TraitError(
-                f"covariate {label} has the same value for everybody at each site; leave it out, "
-                f"or ask without site effects"
-            )
-        if rest <= _COLLINEAR * max(square, least):
-            raise TraitError(
-                f"covariate {label} is a combination of {', '.join(labels[:column])}"
-                f"{' and of the sites' if sites else ''}; leave it out"
-            )
-        lower[column, column] = np.sqrt(rest)
-        below = slice(column + 1, None)
-        lower[below, column] = (
-            model.xx[below, column] - lower[below, :column] @ lower[column, :column]
-        ) / lower[column, column]
-    explained = (
-        solve_triangular(lower, model.xy, lower=True) if columns else np.zeros_like(model.xy)
-    )
-    left = model.yy - np.einsum("ct,ct->t", explained, explained)
-    for name, rest, square in zip(trait_names, left, model.yy, strict=True):
-        if sites and square <= _COLLINEAR * least:
-            raise TraitError(
-                f"trait {name} has the same value for everybody at each site; ask without site "
-                f"effects, or of other sites"
-            )
-        if rest <= _COLLINEAR * max(square, least):
-            raise TraitError(
-                f"trait {name} does not vary once the covariates are taken out; check whether a "
-                f"covariate repeats it"
-            )

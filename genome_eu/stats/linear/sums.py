@@ -1,79 +1,21 @@
-"""What a site sums for a linear model: products of covariates, traits and dosages."""
+"""What a site sums for a linear model, row by row: products of dosages with covariates and traits.
+
+Traits that share their people form a group, and whatever depends on who takes part is summed for
+each: all groups come out of one read of a block.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genome_eu.stats.aggregate import Aggregate, Private, count, every, total
+from genome_eu.stats.aggregate import Aggregate, count, every, same, total
 from genome_eu.stats.block import Block
-
-
-@dataclass(frozen=True, eq=False)
-class Design(Private):
-    """One site's people: covariates and traits on the agreed scale, 0 for people left out."""
-
-    x: NDArray  # (people, covariates), with the common intercept first where there is one
-    y: NDArray  # (people, traits)
-    included: NDArray  # bool (people,)
-    site_effects: bool
-
-    @property
-    def groups(self) -> NDArray:
-        """Group labels for counting: 0 for the people in the model, −1 for all others."""
-        return np.where(self.included, 0, -1)
-
-
-def design(x: NDArray, y: NDArray, *, site_effects: bool) -> Design:
-    """Prepare a site's people for the sums.
-
-    Parameters
-    ----------
-    x : float64 array, shape (people, covariates)
-        Covariates less the agreed origin, over the agreed scale; NaN where missing.
-    y : float64 array, shape (people, traits)
-        Traits, likewise. Only people with every value take part.
-    site_effects : bool
-        Centre within this site, instead of one intercept column for all sites.
-    """
-    included = ~(np.isnan(x).any(axis=1) | np.isnan(y).any(axis=1))
-    x = np.where(included[:, None], x, 0.0)
-    y = np.where(included[:, None], y, 0.0)
-    if site_effects:
-        people = max(int(included.sum()), 1)
-        x = np.where(included[:, None], x - x.sum(axis=0) / people, 0.0)
-        y = np.where(included[:, None], y - y.sum(axis=0) / people, 0.0)
-    else:
-        x = np.column_stack([included.astype(float), x])
-    return Design(x, y, included, site_effects)
-
-
-@dataclass(frozen=True, eq=False)
-class DesignSums(Aggregate):
-    """Products of covariates and traits over the people of the model."""
-
-    statistic = "linear_design"
-
-    people: NDArray = count("people", gate="people")
-    intercepts: NDArray = count("sites", gate="label")
-    xx: NDArray = total("covariate²", "covariates", "covariates", gate="moments")
-    xy: NDArray = total("covariate·trait", "covariates", "traits", gate="moments")
-    yy: NDArray = total("trait²", "traits", gate="moments")
-
-
-def summarize_design(model: Design) -> DesignSums:
-    """Products of covariates and traits at one site."""
-    people = int(model.included.sum())
-    return DesignSums(
-        people=np.array(people),
-        intercepts=np.array(1 if model.site_effects and people else 0),
-        xx=model.x.T @ model.x,
-        xy=model.x.T @ model.y,
-        yy=np.einsum("it,it->t", model.y, model.y),
-    )
+from genome_eu.stats.linear.model import Design, tile_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +24,13 @@ class MeanSums(Aggregate):
 
     statistic = "linear_mean"
 
-    called: NDArray = count("people", "rows", gate="association")
-    allele_count: NDArray = count("alleles", "rows", gate="association")
-    gg: NDArray = total("dosage²", "rows", gate="association")
-    gx: NDArray = total("dosage·covariate", "rows", "covariates", gate="association")
+    called: NDArray = count("people", "rows", "groups", gate="association")
+    allele_count: NDArray = count("alleles", "rows", "groups", gate="association")
+    gg: NDArray = total("dosage²", "rows", "groups", gate="association")
+    gx: NDArray = total("dosage·covariate", "rows", "groups", "covariates", gate="association")
     gy: NDArray = total("dosage·trait", "rows", "traits", gate="association")
-    shown: NDArray = every("flag", "rows")
+    trait_group: NDArray = same("group", "traits", gate="label")
+    shown: NDArray = every("flag", "rows", "groups")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +39,16 @@ class RawSums(Aggregate):
 
     statistic = "linear_raw"
 
-    called: NDArray = count("people", "rows", gate="association")
-    missing: NDArray = count("people", "rows", gate="missing")
-    allele_count: NDArray = count("alleles", "rows", gate="association")
-    gg: NDArray = count("dosage²", "rows", gate="association")
-    gx: NDArray = total("dosage·covariate", "rows", "covariates", gate="association")
+    called: NDArray = count("people", "rows", "groups", gate="association")
+    missing: NDArray = count("people", "rows", "groups", gate="missing")
+    allele_count: NDArray = count("alleles", "rows", "groups", gate="association")
+    gg: NDArray = count("dosage²", "rows", "groups", gate="association")
+    gx: NDArray = total("dosage·covariate", "rows", "groups", "covariates", gate="association")
     gy: NDArray = total("dosage·trait", "rows", "traits", gate="association")
-    mx: NDArray = total("missing·covariate", "rows", "covariates", gate="missing")
+    mx: NDArray = total("missing·covariate", "rows", "groups", "covariates", gate="missing")
     my: NDArray = total("missing·trait", "rows", "traits", gate="missing")
-    shown: NDArray = every("flag", "rows")
+    trait_group: NDArray = same("group", "traits", gate="label")
+    shown: NDArray = every("flag", "rows", "groups")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,30 +57,62 @@ class CompleteSums(Aggregate):
 
     statistic = "linear_complete"
 
-    called: NDArray = count("people", "rows", gate="missing")
-    intercepts: NDArray = count("sites", "rows", gate="missing")
-    allele_count: NDArray = count("alleles", "rows", gate="association")
-    gg: NDArray = total("dosage²", "rows", gate="association")
-    gx: NDArray = total("dosage·covariate", "rows", "covariates", gate="association")
+    called: NDArray = count("people", "rows", "groups", gate="missing")
+    intercepts: NDArray = count("sites", "rows", "groups", gate="missing")
+    allele_count: NDArray = count("alleles", "rows", "groups", gate="association")
+    gg: NDArray = total("dosage²", "rows", "groups", gate="association")
+    gx: NDArray = total("dosage·covariate", "rows", "groups", "covariates", gate="association")
     gy: NDArray = total("dosage·trait", "rows", "traits", gate="association")
-    xx: NDArray = total("covariate²", "rows", "covariates", "covariates", gate="missing")
+    xx: NDArray = total("covariate²", "rows", "groups", "covariates", "covariates", gate="missing")
     xy: NDArray = total("covariate·trait", "rows", "covariates", "traits", gate="missing")
     yy: NDArray = total("trait²", "rows", "traits", gate="missing")
-    shown: NDArray = every("flag", "rows")
+    trait_group: NDArray = same("group", "traits", gate="label")
+    shown: NDArray = every("flag", "rows", "groups")
 
 
 RowSums: TypeAlias = MeanSums | RawSums | CompleteSums
 
 
-def _tally(block: Block, model: Design) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Called people, missing people, Σg and Σg² per row, int64."""
-    tallies = block.counts(model.groups, 1)[:, 0]
-    allele_count = tallies[:, 1] + 2 * tallies[:, 2]
-    return (
-        tallies[:, :3].sum(axis=1),
-        tallies[:, 3],
-        allele_count,
-        tallies[:, 1] + 4 * tallies[:, 2],
+def numbers_per_row(kind: type[RowSums], covariates: int, traits: int, groups: int) -> int:
+    """Numbers of one row of the sums."""
+    numbers = groups * (covariates + 3) + traits
+    if kind is RawSums:
+        return 2 * numbers
+    if kind is CompleteSums:
+        return numbers + (groups * covariates + traits) * covariates + traits
+    return numbers
+
+
+def columns_at_a_time(
+    kind: type[RowSums], covariates: int, traits: int, groups: int, people: int
+) -> int:
+    """Most columns of one product with a block."""
+    columns = groups * covariates + traits
+    if kind is CompleteSums:
+        columns = groups * covariates * (covariates + 1) // 2 + (covariates + 1) * traits
+    return min(columns, tile_columns(people))
+
+
+@dataclass(frozen=True, eq=False)
+class _Tallies:
+    """Genotypes of each group, int64 (rows, groups)."""
+
+    called: NDArray
+    missing: NDArray
+    allele_count: NDArray
+    squares: NDArray  # Σg²
+    shown: NDArray  # bool; all of it, before anything was withheld
+
+
+def _tally(block: Block, model: Design) -> _Tallies:
+    # Groups overlap, so each is counted by itself: bits, a small part of its products.
+    tallies = np.stack(
+        [block.counts(model.labels(group), 1)[:, 0] for group in range(model.groups)], axis=1
+    )
+    het, hom = tallies[..., 1], tallies[..., 2]
+    called = tallies[..., :3].sum(axis=-1)
+    return _Tallies(
+        called, tallies[..., 3], het + 2 * hom, het + 4 * hom, np.ones(called.shape, bool)
     )
 
 
@@ -145,83 +121,137 @@ def mean_dosage(allele_count: NDArray, called: NDArray) -> NDArray:
     return allele_count / np.maximum(called, 1)
 
 
+def of_traits(values: NDArray, trait_group: NDArray, axis: int = 1) -> NDArray:
+    """Numbers of groups as numbers of traits: a dimension of 1 where all share their people."""
+    return values if values.shape[axis] == 1 else values.take(trait_group, axis)
+
+
+_Planes: TypeAlias = tuple[NDArray, NDArray]
+
+
+def _products(block: Block, model: Design) -> Iterator[tuple[slice, slice, _Planes, _Planes]]:
+    """Dosage and missing plane times some covariates (rows, groups, width) and traits."""
+    for groups, traits in model.tiles(model.width, 1):
+        shape = (block.rows, groups.stop - groups.start, model.width)
+        inner = shape[1] * shape[2]
+        dosage, missing = block.matmul(model.columns(groups, traits))
+        yield (
+            groups,
+            traits,
+            (dosage[:, :inner].reshape(shape), missing[:, :inner].reshape(shape)),
+            (dosage[:, inner:], missing[:, inner:]),
+        )
+
+
+def _empty(block: Block, model: Design) -> tuple[NDArray, NDArray]:
+    """Room for products with covariates and with traits."""
+    return (
+        np.empty((block.rows, model.groups, model.width)),
+        np.empty((block.rows, model.traits)),
+    )
+
+
 def summarize_mean(block: Block, model: Design) -> MeanSums:
     """Row sums at one site with its own mean in place of missing calls (needs site effects)."""
-    called, _, allele_count, squares = _tally(block, model)
-    mean = mean_dosage(allele_count, called)
-    dosage, missing = block.matmul(np.hstack([model.x, model.y]))
-    centred = dosage + mean[:, None] * missing
-    covariates = model.x.shape[1]
+    tally = _tally(block, model)
+    mean = mean_dosage(tally.allele_count, tally.called)
+    gx, gy = _empty(block, model)
+    for groups, traits, (gx_here, mx), (gy_here, my) in _products(block, model):
+        gx[:, groups] = gx_here + mean[:, groups, None] * mx
+        gy[:, traits] = gy_here + of_traits(mean, model.trait_group[traits]) * my
     return MeanSums(
-        called=called,
-        allele_count=allele_count,
-        gg=squares - called * mean**2,
-        gx=centred[:, :covariates],
-        gy=centred[:, covariates:],
-        shown=np.ones(called.shape, bool),
+        called=tally.called,
+        allele_count=tally.allele_count,
+        gg=tally.squares - tally.called * mean**2,
+        gx=gx,
+        gy=gy,
+        trait_group=model.trait_group,
+        shown=tally.shown,
     )
+
+
+def _raw_products(block: Block, model: Design) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """gx, gy and mx, my: products with the dosages and with the missing plane."""
+    gx, gy = _empty(block, model)
+    mx, my = _empty(block, model)
+    for groups, traits, of_x, of_y in _products(block, model):
+        gx[:, groups], mx[:, groups] = of_x
+        gy[:, traits], my[:, traits] = of_y
+    return gx, gy, mx, my
 
 
 def summarize_raw(block: Block, model: Design) -> RawSums:
     """Row sums at one site, to be completed with the mean over all sites."""
-    called, absent, allele_count, squares = _tally(block, model)
-    dosage, missing = block.matmul(np.hstack([model.x, model.y]))
-    covariates = model.x.shape[1]
+    tally = _tally(block, model)
+    gx, gy, mx, my = _raw_products(block, model)
     return RawSums(
-        called=called,
-        missing=absent,
-        allele_count=allele_count,
-        gg=squares,
-        gx=dosage[:, :covariates],
-        gy=dosage[:, covariates:],
-        mx=missing[:, :covariates],
-        my=missing[:, covariates:],
-        shown=np.ones(called.shape, bool),
+        called=tally.called,
+        missing=tally.missing,
+        allele_count=tally.allele_count,
+        gg=tally.squares,
+        gx=gx,
+        gy=gy,
+        mx=mx,
+        my=my,
+        trait_group=model.trait_group,
+        shown=tally.shown,
     )
 
 
 def summarize_complete(block: Block, model: Design) -> CompleteSums:
     """Row sums at one site over the people called in each row."""
-    x, y = model.x, model.y
-    covariates, traits = x.shape[1], y.shape[1]
-    upper = np.triu_indices(covariates)
-    called, absent, allele_count, squares = _tally(block, model)
-    dosage, missing = block.matmul(np.hstack([x, y]))
-    sums = summarize_design(model)
-
-    xx = np.broadcast_to(sums.xx, (called.size, covariates, covariates)).copy()
-    xy = np.broadcast_to(sums.xy, (called.size, covariates, traits)).copy()
-    yy = np.broadcast_to(sums.yy, (called.size, traits)).copy()
-    if absent.any():
-        pairs = (x[:, upper[0]] * x[:, upper[1]], (x[:, :, None] * y[:, None, :]), y**2)
-        products = np.hstack([pairs[0], pairs[1].reshape(len(x), -1), pairs[2]])
-        _, lost = block.matmul(products)
-        lost_xx = np.zeros_like(xx)
-        lost_xx[:, upper[0], upper[1]] = lost[:, : upper[0].size]
-        lost_xx[:, upper[1], upper[0]] = lost[:, : upper[0].size]
-        xx -= lost_xx
-        xy -= lost[:, upper[0].size : upper[0].size + covariates * traits].reshape(xy.shape)
-        yy -= lost[:, upper[0].size + covariates * traits :]
+    tally = _tally(block, model)
+    called = tally.called
+    gx, gy, mx, my = _raw_products(block, model)
+    xx, xy, yy = _called_products(block, model, bool(tally.missing.any()))
     mean = np.zeros(called.shape)
     if model.site_effects:
-        # Centre g, X and y over the people called in this row.
-        mean = mean_dosage(allele_count, called)
-        people = np.maximum(called, 1)[:, None]
-        x_sum, y_sum = -missing[:, :covariates], -missing[:, covariates:]
-        xx -= x_sum[:, :, None] * (x_sum / people)[:, None, :]
-        xy -= x_sum[:, :, None] * (y_sum / people)[:, None, :]
-        yy -= y_sum**2 / people
-        dosage[:, :covariates] -= mean[:, None] * x_sum
-        dosage[:, covariates:] -= mean[:, None] * y_sum
+        # Centre g, X and y over the people called in this row, whose X and y sum to −mx and −my.
+        mean = mean_dosage(tally.allele_count, called)
+        people = np.maximum(called, 1)
+        people_of_traits = of_traits(people, model.trait_group)
+        mx_of_traits = of_traits(mx, model.trait_group).swapaxes(1, 2)
+        xx -= mx[..., :, None] * (mx / people[..., None])[..., None, :]
+        xy -= mx_of_traits * (my / people_of_traits)[:, None]
+        yy -= my**2 / people_of_traits
+        gx += mean[..., None] * mx
+        gy += of_traits(mean, model.trait_group) * my
     return CompleteSums(
         called=called,
-        intercepts=(called > 0).astype(np.int64) if model.site_effects else np.zeros_like(called),
-        allele_count=allele_count,
-        gg=squares - called * mean**2,
-        gx=dosage[:, :covariates],
-        gy=dosage[:, covariates:],
+        intercepts=(called > 0) & model.site_effects,
+        allele_count=tally.allele_count,
+        gg=tally.squares - called * mean**2,
+        gx=gx,
+        gy=gy,
         xx=xx,
         xy=xy,
         yy=yy,
-        shown=np.ones(called.shape, bool),
+        trait_group=model.trait_group,
+        shown=tally.shown,
     )
+
+
+def _called_products(
+    block: Block, model: Design, some_missing: bool
+) -> tuple[NDArray, NDArray, NDArray]:
+    """XᵀX, Xᵀy and yᵀy of the people called in each row: of all of them, less the missing."""
+    rows, width = block.rows, model.width
+    xx, xy, yy = (
+        np.broadcast_to(sums, (rows, *sums.shape)).copy()
+        for sums in (model.sums.xx, model.sums.xy, model.sums.yy)
+    )
+    if not some_missing:
+        return xx, xy, yy
+    upper = np.triu_indices(width)
+    for groups, traits in model.tiles(upper[0].size, width + 1):
+        some, shape = traits.stop - traits.start, (rows, groups.stop - groups.start, upper[0].size)
+        inner, outer = shape[1] * shape[2], shape[1] * shape[2] + width * some
+        _, lost = block.matmul(model.pairs(groups, traits))
+        of_groups = lost[:, :inner].reshape(shape)
+        square = np.empty((*shape[:2], width, width))
+        square[..., upper[0], upper[1]] = of_groups
+        square[..., upper[1], upper[0]] = of_groups
+        xx[:, groups] -= square
+        xy[:, :, traits] -= lost[:, inner:outer].reshape(rows, width, some)
+        yy[:, traits] -= lost[:, outer:]
+    return xx, xy, yy
