@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth, report
+from benchmarks import federation, growth, report
 from benchmarks.accounting import Pace, ProcessFailed, measured
 from benchmarks.data import SIZES, Size, prepare
 from benchmarks.jobs import ENGINE, JOBS, MISSING, PEERS, Limits
@@ -24,7 +24,7 @@ _HERE = Path(__file__).resolve().parent
 _README, _RESULTS = _HERE / "README.md", _HERE / "results"
 
 # What each suite measures, told in pieces so that an interrupted one leaves what it has.
-SUITES = ("peers", "engine", "growth", "dask")
+SUITES = ("peers", "engine", "growth", "dask", "federation")
 _SIZES = {"peers": PEERS, "engine": ENGINE}
 Pieces = Iterator[list[dict[str, Any]]]
 
@@ -178,11 +178,16 @@ def _dask(suite: str, given: argparse.Namespace, settings: Settings) -> Pieces:
         yield json.loads(found.read_text())
 
 
+def _federation(suite: str, given: argparse.Namespace, settings: Settings) -> Pieces:
+    yield from federation.pieces(settings, quick=given.quick)
+
+
 _PIECES: dict[str, Callable[[str, argparse.Namespace, Settings], Pieces]] = {
     "peers": _side_by_side,
     "engine": _side_by_side,
     "growth": _growth,
     "dask": _dask,
+    "federation": _federation,
 }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import dask_tax, growth
+from benchmarks import dask_tax, federation, growth
 
 _MARKER = "<!-- {suite}:{end} -->"
 
@@ -57,7 +57,8 @@ def _cpus() -> int:
 def tables(session: Row) -> str:
     """Everything that a session found, as Markdown."""
     rows: list[Row] = session["outcomes"]
-    body = {"growth": growth.table, "dask": dask_tax.table}.get(session["suite"], _peers)
+    own = {"growth": growth.table, "dask": dask_tax.table, "federation": federation.table}
+    body = own.get(session["suite"], _peers)
     return f"{_circumstances(session)}\n\n{body(rows)}"
 
 

@@ -6,6 +6,7 @@ import json
 import platform
 import re
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,16 @@ Target = Annotated[
 Out = Annotated[Path, typer.Option("--out", help="Folder for the files of the result.")]
 OnDevice = Annotated[str, typer.Option("--device", help="Kernels compute on: auto, cpu, gpu.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Without = Annotated[
+    list[str] | None, typer.Option("--without", help="Go on without this site; may be repeated.")
+]
+Key = Annotated[
+    Path | None, typer.Option("--key", help="Private key of the one who asks a federation.")
+]
+ExchangeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="NAME=VALUE for the exchange's client, no secret; repeats."),
+]
 OnDask = Annotated[str | None, typer.Option("--dask", help="Dask scheduler, tcp://host:port.")]
 
 _LIBRARIES = ("numpy", "dask", "zarr", "xarray", "sgkit", "bio2zarr", "numba")
@@ -41,6 +52,9 @@ def freq(
     ),
     dask: OnDask = None,
     device: OnDevice = "auto",
+    without: Without = None,
+    key: Key = None,
+    exchange_option: ExchangeOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Allele counts and frequencies, call rates, exact Hardy–Weinberg tests."""
@@ -48,7 +62,7 @@ def freq(
     from genome_eu.formats.folder import FrequencyFiles
 
     chosen = _formats(FrequencyFiles, formats)
-    asked = _open(target, out)
+    asked = _open(target, out, without, key, exchange_option)
     with connected(dask):
         asked.use_device(device)
         run, shards = asked.frequency_shards(_names(by), hwe=hwe)
@@ -69,12 +83,15 @@ def pca(
     ] = 1e-7,
     dask: OnDask = None,
     device: OnDevice = "auto",
+    without: Without = None,
+    key: Key = None,
+    exchange_option: ExchangeOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Principal components; people's scores stay where the people are."""
     from genome_eu.compute import connected
 
-    asked = _open(target, out)
+    asked = _open(target, out, without, key, exchange_option)
     with connected(dask):
         asked.use_device(device)
         run, found = asked.pca_run(components, tolerance=tolerance)
@@ -112,6 +129,9 @@ def gwas(
     ),
     dask: OnDask = None,
     device: OnDevice = "auto",
+    without: Without = None,
+    key: Key = None,
+    exchange_option: ExchangeOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Linear regression of traits on dosage, with covariates and principal components."""
@@ -124,10 +144,10 @@ def gwas(
     if missing not in ("mean", "drop"):
         raise UsageError(f"--missing {missing}: choose mean or drop")
     chosen = _formats(GwasFiles, formats)
-    asked = _open(target, out)
+    asked = _open(target, out, without, key, exchange_option)
     with connected(dask):
         asked.use_device(device)
-        run, groups = asked.gwas_shards(
+        run, shards = asked.gwas_shards(
             _traits(trait),
             covariates=_names(covariates),
             pcs=_pcs(asked, pcs),
@@ -136,26 +156,40 @@ def gwas(
         )
         tests = hits = 0
         with GwasFiles(out, chosen) as files:
-            for number, shards in enumerate(groups):
-                if number:
-                    files.next_group()
-                for shard in shards:
-                    files.append(shard)
-                    codes, meanings = error_codes(shard)
-                    tests += int(np.count_nonzero(codes == meanings.index(".")))
-                    p = shard["variant_linreg_neg_log10_p"].values
-                    hits += int(np.count_nonzero(p >= 7.30103))
+            for shard in shards:
+                files.append(shard)
+                codes, meanings = error_codes(shard)
+                tests += int(np.count_nonzero(codes == meanings.index(".")))
+                p = shard["variant_linreg_neg_log10_p"].values
+                hits += int(np.count_nonzero(p >= 7.30103))
     _finish(out, run, files.paths, {"tests": tests, "tests with p <= 5e-8": hits}, as_json)
 
 
-def _open(target: str, out: Path) -> Questions:
+def _open(
+    target: str,
+    out: Path,
+    without: list[str] | None,
+    key: Path | None,
+    exchange_option: list[str] | None,
+) -> Questions:
     if "://" not in target and not Path(target).exists():
         raise BadInput(f"{target} does not exist; give a cohort (*.vcz) or a federation (*.toml)")
     if target.endswith(".toml"):
+        from genome_eu.cli.keys import ask_passphrase
+        from genome_eu.cli.options import pairs
         from genome_eu.federation.opening import open_federation
 
-        asked: Questions = open_federation(Path(target), studies=out / "study")
+        asked: Questions = open_federation(
+            Path(target),
+            studies=out / "study",
+            without=tuple(without or ()),
+            key=key,
+            passphrase=ask_passphrase,
+            exchange_options=pairs(exchange_option),
+        )
     else:
+        if without or key or exchange_option:
+            raise UsageError("--without, --key and --exchange-option are for a federation (*.toml)")
         from genome_eu.federation.single import open_cohort
 
         asked = open_cohort(target)
@@ -229,6 +263,10 @@ def _claim(out: Path, question: dict[str, Any]) -> None:
         raise BadInput(f"{out} holds the result of another question; choose another --out folder")
 
 
+# Each is looked for in the folders of installed packages, which takes milliseconds.
+_version = cache(version)
+
+
 def _finish(
     out: Path, run: Run, paths: Sequence[Path], summary: dict[str, Any], as_json: bool
 ) -> None:
@@ -238,7 +276,7 @@ def _finish(
     record = run.provenance() | {
         "summary": summary,
         "files": sorted(path.name for path in paths),
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": {name: _version(name) for name in _LIBRARIES},
         "python": platform.python_version(),
     }
     write_whole(out / "result.json", json.dumps(record, indent=1, sort_keys=True).encode())

@@ -54,7 +54,7 @@ def info(
 ) -> None:
     """Show what a cohort holds, or who takes part in a federation."""
     if target.endswith(".toml"):
-        from genome_eu.federation.coordinator import read_roster
+        from genome_eu.federation.roster import read_roster
 
         _show(read_roster(Path(target)).model_dump(mode="json"), as_json)
         return

@@ -29,6 +29,7 @@ def demo(
                 {
                     "released": released,
                     "differences": [vars(item) for item in made.differences],
+                    "default_policy": made.refusals,
                     "seconds": round(made.seconds, 1),
                     "report": str(made.report.resolve()),
                 }
@@ -59,6 +60,10 @@ def demo(
     for gap in made.differences:
         gaps.add_row(gap.what, f"{gap.largest:.2g}", f"{gap.compared:,}")
     console.print(gaps)
+    console.print("What the default policy says to the same questions", style="bold")
+    for question, said in made.refusals.items():
+        console.print(f"  {question:<11} {said}")
+    console.print()
     typer.echo("The trait is simulated from the genotypes; it says nothing about these people.")
     typer.echo(f"done in {made.seconds:.0f} s; report: {made.report.resolve()}")
     if browser and sys.stdout.isatty():

@@ -42,7 +42,7 @@ def _root(
 
 
 def _register() -> None:
-    from genome_eu.cli import analysis, bundle, cohort, demo, site
+    from genome_eu.cli import analysis, bundle, cohort, demo, keys, roster, site
 
     app.command("demo")(demo.demo)
     app.command("import")(cohort.import_)
@@ -52,6 +52,8 @@ def _register() -> None:
     app.command("gwas")(analysis.gwas)
     app.add_typer(site.app, name="site")
     app.add_typer(bundle.app, name="bundle")
+    app.add_typer(keys.app, name="keys")
+    app.add_typer(roster.app, name="roster")
 
 
 _register()

@@ -20,14 +20,19 @@ from numpy.typing import NDArray
 from genome_eu.atomic import write_whole
 from genome_eu.cohort import import_genotypes
 from genome_eu.demo.people import SITES, TRAIT, people, simulate, source
-from genome_eu.errors import BadInput, NoAnswer
-from genome_eu.federation.opening import open_federation
+from genome_eu.errors import BadInput, NoAnswer, Refused
+from genome_eu.federation.keys import SecretKeys
+from genome_eu.federation.opening import federate, open_federation
 from genome_eu.federation.questions import Run
+from genome_eu.federation.roster import accept_roster, sign_roster
 from genome_eu.federation.single import Cohort, open_cohort
 from genome_eu.report import write_report
 from genome_eu.results import FrequencyResult, GwasResult, PcaResult, join
 
 COMPONENTS = 4
+#: The genotypes are public; every result made under this policy says so.
+POLICY = "open-data"
+HUB = "hub"
 # Components as good as rounding allows: what is shown is that pooling gives the same numbers,
 # and PCs at the usual 1e-7 would leave a difference of that size in the GWAS that they adjust.
 _TOLERANCE = 1e-12
@@ -54,6 +59,7 @@ class Demo:
     report: Path
     runs: dict[str, Run]
     differences: list[Difference]
+    refusals: dict[str, str]
     seconds: float
 
 
@@ -83,9 +89,11 @@ def run(folder: Path, say: Say) -> Demo:
         say(f"asking for {COMPONENTS} principal components")
         runs["pca"], pcs = eu.pca_run(COMPONENTS, tolerance=_TOLERANCE)
         say(f"asking for a GWAS of {TRAIT}")
-        runs["gwas"], groups = eu.gwas_shards(TRAIT, covariates="sex", pcs=pcs)
-        hits: GwasResult = join([shard for shards in groups for shard in shards])
+        runs["gwas"], tests = eu.gwas_shards(TRAIT, covariates="sex", pcs=pcs)
+        hits: GwasResult = join(list(tests))
     hits.attrs["simulated"] = json.dumps([TRAIT])
+    say("asking the same of sites with the default policy, for cohorts that are not public")
+    refusals = _refusals(folder)
 
     say("comparing with the pooled genotypes, which only this demonstration may do")
     differences = _compare(pooled, frequencies, pcs, hits)
@@ -106,7 +114,7 @@ def run(folder: Path, say: Say) -> Demo:
             name: record.provenance() | {"releases": None} for name, record in runs.items()
         },
     )
-    return Demo(folder, report, runs, differences, time.monotonic() - begun)
+    return Demo(folder, report, runs, differences, refusals, time.monotonic() - begun)
 
 
 def _cohorts(folder: Path) -> Cohort:
@@ -137,15 +145,47 @@ def _cohorts(folder: Path) -> Cohort:
             "name": site,
             "cohort": f"{site.lower()}.vcz",
             "exchange": "../../exchange",
-            "policy": "default",
+            "keys": f"{site}.key",
+            "policy": POLICY,
         }
         lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
         write_whole(place / "site.toml", lines.encode())
-    roster = 'name = "demo"\nexchange = "exchange"\ntimeout_s = 120\n' + "".join(
-        f'\n[[site]]\nname = "{site}"\ncountry = "{site}"\n' for site in SITES
-    )
-    write_whole(folder / "federation.toml", roster.encode())
+    _roster(folder)
     return open_cohort(store)
+
+
+def _roster(folder: Path) -> None:
+    """Keys for everybody, the roster that the coordinator signs, and every site's acceptance."""
+    hub = SecretKeys.new()
+    hub.write(folder / f"{HUB}.key")
+    lines = ['name = "demo"', "serial = 1", 'exchange = "exchange"', "timeout_s = 120", ""]
+    lines += ["[coordinator]", f'name = "{HUB}"', hub.public.lines()]
+    for site in SITES:
+        keys = SecretKeys.new()
+        keys.write(folder / "sites" / site / f"{site}.key")
+        lines += ["[[site]]", f'name = "{site}"', f'country = "{site}"', keys.public.lines()]
+    path = folder / "federation.toml"
+    write_whole(path, "\n".join(lines).encode())
+    sign_roster(path, hub)
+    for site in SITES:
+        accept_roster(folder / "sites" / site / "state", path)
+
+
+def _refusals(folder: Path) -> dict[str, str]:
+    """What sites with the default policy say to the same questions, in the words of the first."""
+    cohorts = {site: open_cohort(folder / "sites" / site / f"{site.lower()}.vcz") for site in SITES}
+    said = {}
+    for name, ask in {
+        "frequencies": lambda eu: eu.frequencies("country"),
+        "pca": lambda eu: eu.pca(COMPONENTS),
+        "gwas": lambda eu: eu.gwas(TRAIT, covariates="sex"),
+    }.items():
+        try:
+            ask(federate(cohorts, policy="default"))
+            said[name] = "answered"
+        except Refused as error:
+            said[name] = str(error)
+    return said
 
 
 def _import(samples: Path, store: Path) -> None:

@@ -6,10 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
+from genome_eu.disclosure.policy import Policy
+from genome_eu.disclosure.publisher import floors_only, published
 from genome_eu.errors import BundleError
-from genome_eu.federation.bundle import Bundle, EvidenceRecord
+from genome_eu.federation.bundle import Bundle, EvidenceRecord, SecureSum
 from genome_eu.federation.plan import Plan
+from genome_eu.federation.secure_sum import MOST_PEOPLE, total
 from genome_eu.stats.aggregate import Aggregate, concatenate, dimension_sizes, merge
+
+#: The name under which a secure sum speaks of everybody.
+ALL_SITES = "all sites"
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,8 @@ class SiteAnswer:
     floors: bool | None
     cohort: str | None
     evidence: Sequence[EvidenceRecord]
+    masked: Callable[[int], Mapping[str, NDArray]] | None = None
+    secure_sum: SecureSum | None = None
 
 
 def from_bundle(bundle: Bundle, plan: Plan, site: str) -> SiteAnswer:
@@ -40,6 +50,8 @@ def from_bundle(bundle: Bundle, plan: Plan, site: str) -> SiteAnswer:
     asked = (plan.statistic, plan.version, len(plan.spans()))
     if (manifest.statistic, manifest.version, manifest.shards) != asked:
         raise BundleError(f"bundle {bundle.path.name} does not answer what the plan asks")
+    if (manifest.secure_sum is not None) != plan.masked:
+        raise BundleError(f"bundle {bundle.path.name} is not masked as the plan asks")
     return SiteAnswer(
         site,
         bundle.shard,
@@ -49,19 +61,43 @@ def from_bundle(bundle: Bundle, plan: Plan, site: str) -> SiteAnswer:
         manifest.floors,
         manifest.cohort,
         manifest.evidence,
+        bundle.masked if manifest.secure_sum is not None else None,
+        manifest.secure_sum,
     )
 
 
 class Answer:
-    """The answers of all sites to one plan. Sites are summed in the order of their names."""
+    """The answers of all sites to one plan. Sites are summed in the order of their names.
+
+    Under a secure sum the coordinator is the publisher: it sees totals before their floors, and
+    lets go on only what the strictest policy among the sites shows.
+    """
 
     def __init__(self, plan: Plan, sites: Mapping[str, SiteAnswer]) -> None:
         self.plan = plan
         self.sites = dict(sorted(sites.items()))
+        self._publisher = _agreed(self.sites) if plan.masked else None
 
-    def shards(self) -> Iterator[Any]:
-        """Merged shards, in row order; one is in memory at a time."""
+    def shards(self, people: NDArray | None = None) -> Iterator[Any]:
+        """Merged shards, in row order; one is in memory at a time.
+
+        Parameters
+        ----------
+        people : int64 array, shape (groups,), optional
+            People in each group of a linear model, by which floors on a total are judged.
+        """
         for number, (start, stop) in enumerate(self.plan.spans()):
+            if self._publisher is not None:
+                masked = {
+                    site: answer.masked(number)
+                    for site, answer in self.sites.items()
+                    if answer.masked is not None
+                }
+                summed = total(self.plan, masked, people_bound=MOST_PEOPLE)
+                if dimension_sizes(summed).get("rows", stop - start) != stop - start:
+                    raise BundleError("the sites answered with rows that were not asked for")
+                yield published(summed, self._publisher, people)
+                continue
             parts = [answer.shard(number) for answer in self.sites.values()]
             for site, part in zip(self.sites, parts, strict=True):
                 if dimension_sizes(part).get("rows", stop - start) != stop - start:
@@ -73,9 +109,24 @@ class Answer:
         return concatenate(list(self.shards()))
 
     def by_site(self) -> dict[str, Any]:
-        """Each site's own aggregate, for questions that are not sums."""
+        """Each site's own aggregate, for questions that are not sums.
+
+        Under a secure sum there is one, of all sites together.
+        """
+        if self._publisher is not None:
+            return {ALL_SITES: self.whole()}
         spans = range(len(self.plan.spans()))
         return {
             site: concatenate([answer.shard(number) for number in spans])
             for site, answer in self.sites.items()
         }
+
+
+def _agreed(sites: Mapping[str, SiteAnswer]) -> Policy:
+    """The publisher's floors, on which all answers under masks must agree."""
+    said = {site: answer.secure_sum for site, answer in sites.items()}
+    rounds = {(one.context, one.floors) for one in said.values() if one is not None}
+    if len(rounds) != 1 or None in said.values():
+        raise BundleError("the sites' masks belong to different rounds; ask under a new round")
+    ((_, floors),) = rounds
+    return floors_only(floors.model_dump())

@@ -15,30 +15,41 @@ import io
 import json
 import re
 import struct
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from genome_eu._version import __version__
 from genome_eu.atomic import AtomicFile
-from genome_eu.disclosure.airlock import Release
+from genome_eu.canonical import canonical
+from genome_eu.disclosure.airlock import Judged
+from genome_eu.disclosure.budget import Exposure
+from genome_eu.disclosure.checks import Evidence
 from genome_eu.errors import BadInput, BundleError
-from genome_eu.federation.plan import FORMAT, Hash, Name, Plan, canonical, npy_bytes
+from genome_eu.federation.plan import FORMAT, Hash, Name, Plan, npy_bytes
+from genome_eu.federation.secure_sum import Floors
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, declared
 
 _MANIFEST = "manifest.json"
 _MANIFEST_DIGEST = "manifest.sha256"
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
-_MANIFEST_LIMIT = 64 * 2**20
+# In memory it may be 27 times that: what `[]` takes, over its bytes.
+_MANIFEST_LIMIT = 16 * 2**20
 _MEMBER_LIMIT = 4 * 2**30
-_DTYPES = {"<i8", "<f8", "|b1", "|u1"}
+_DTYPES = {"<i8", "<f8", "|b1", "|u1", "<u8"}
+Masks = Callable[[int], Mapping[str, NDArray[np.uint64]]]
 MemberName = Annotated[str, Field(pattern=r"^(inputs|shard-\d{6})/[a-z_]{1,64}\.npy$")]
+
+
+# What another party wrote and a person reads: nothing that moves a cursor or begins a line.
+Line = Annotated[str, Field(pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")]
 
 
 class Member(BaseModel):
@@ -54,20 +65,29 @@ class EvidenceRecord(BaseModel):
     """One check of the airlock, as it travels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    check: str = Field(max_length=100)
+    check: Line = Field(max_length=100)
     limit: float
     withheld: int
     of: int
-    verdict: Literal["pass", "withheld"]
+    verdict: Literal["pass", "withheld", "review"]
+
+
+class SecureSum(BaseModel):
+    """What an answer under masks says of itself: nothing of the numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    context: Hash
+    floors: Floors  # for the publisher: the strictest of all who take part
+    commitments: Annotated[tuple[Hash, ...], FailFast()]  # one a shard
 
 
 class Manifest(BaseModel):
     """The first member of every bundle."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     kind: Literal["plan", "answer", "refusal"]
-    software: str = Field(default=f"genome_eu {__version__}", max_length=100)
+    software: Line = Field(default=f"genome_eu {__version__}", max_length=100)
     site: Name | None = None
     plan: Hash
     content: Plan | None = None
@@ -77,10 +97,11 @@ class Manifest(BaseModel):
     shards: int = Field(default=0, ge=0)
     policy: Name | None = None
     floors: bool | None = None
-    evidence: tuple[EvidenceRecord, ...] = ()
-    reason: Literal["policy", "input", "fault"] | None = None
-    message: str | None = Field(default=None, max_length=500)
-    members: tuple[Member, ...] = ()
+    evidence: Annotated[tuple[EvidenceRecord, ...], FailFast()] = ()
+    secure_sum: SecureSum | None = None
+    reason: Literal["policy", "input", "fault", "review"] | None = None
+    message: Line | None = Field(default=None, max_length=500)
+    members: Annotated[tuple[Member, ...], FailFast()] = ()
 
 
 class MemoryArrays:
@@ -112,10 +133,15 @@ class FileArrays:
 
     def put(self, shard: int, aggregate: Aggregate) -> None:
         """Keep one shard."""
+        arrays = {item.name: getattr(aggregate, item.name) for item in declared(aggregate)}
+        self.put_arrays(shard, arrays)
+
+    def put_arrays(self, shard: int, arrays: Mapping[str, NDArray]) -> None:
+        """Keep the arrays of one shard, by field."""
         place = self._folder / f"shard-{shard:06d}"
         place.mkdir()
-        for item in declared(aggregate):
-            (place / f"{item.name}.npy").write_bytes(npy_bytes(getattr(aggregate, item.name)))
+        for name, array in arrays.items():
+            (place / f"{name}.npy").write_bytes(npy_bytes(array))
 
     def members(self) -> Iterator[tuple[str, bytes]]:
         """All arrays as `.npy`, one at a time, in shard order."""
@@ -124,23 +150,78 @@ class FileArrays:
                 yield f"{place.name}/{file.name}", file.read_bytes()
 
 
-def write_answer(path: Path, release: Release, cohort: str) -> None:
-    """Write a site's release. Nothing but a `Release` is accepted."""
-    if not isinstance(release, Release):
-        raise BundleError(f"{type(release).__name__} has not passed the airlock")
+def write_answer(path: Path, judged: Judged, cohort: str) -> None:
+    """Write a site's answer as the airlock judged it. Nothing unjudged is accepted."""
+    if not isinstance(judged, Judged):
+        raise BundleError(f"{type(judged).__name__} has not passed the airlock")
     manifest = Manifest(
         kind="answer",
-        site=release.site,
-        plan=release.plan,
+        site=judged.site,
+        plan=judged.plan,
         cohort=cohort,
-        statistic=release.statistic,
-        version=release.version,
-        shards=release.shards,
-        policy=release.policy,
-        floors=release.floors,
-        evidence=tuple(EvidenceRecord(**asdict(item)) for item in release.evidence),
+        statistic=judged.statistic,
+        version=judged.version,
+        shards=judged.shards,
+        policy=judged.policy,
+        floors=judged.floors,
+        evidence=tuple(record(item) for item in judged.evidence),
     )
-    _write(path, manifest, release.spool.members)
+    _write(path, manifest, judged.spool.members)
+
+
+def record(item: Evidence) -> EvidenceRecord:
+    """Evidence as it travels: the reason is for the people at the site."""
+    said = asdict(item)
+    return EvidenceRecord(**{name: said[name] for name in EvidenceRecord.model_fields})
+
+
+def judged_from(bundle: Bundle, exposure: Exposure, reasons: Mapping[str, str]) -> Judged:
+    """What `write_answer` wrote, to be let out by a later run of the same site."""
+    said = bundle.manifest
+    if said.kind != "answer" or said.secure_sum is not None:
+        raise BundleError(f"bundle {bundle.path.name} is not a judged answer")
+    return Judged(
+        site=str(said.site),
+        plan=said.plan,
+        statistic=str(said.statistic),
+        version=int(said.version or 0),
+        shards=said.shards,
+        policy=str(said.policy),
+        floors=bool(said.floors),
+        evidence=tuple(
+            Evidence(**item.model_dump(), reason=reasons.get(item.check, ""))
+            for item in said.evidence
+        ),
+        spool=bundle,
+        exposure=exposure,
+    )
+
+
+def write_masked(path: Path, clear: Bundle, arrays: Masks, said: SecureSum) -> None:
+    """Write a judged answer under masks: the same manifest, over other arrays.
+
+    Parameters
+    ----------
+    clear : Bundle
+        The answer as judged.
+    arrays : callable
+        The masked arrays of a shard, by its number.
+    said : SecureSum
+        The round that the masks belong to.
+    """
+    # What was checked, without a number: one that follows from this site's people is theirs.
+    checked = tuple(
+        item.model_copy(update={"withheld": 0, "of": 0}) for item in clear.manifest.evidence
+    )
+    manifest = clear.manifest.model_copy(
+        update={"secure_sum": said, "members": (), "evidence": checked}
+    )
+    with tempfile.TemporaryDirectory(prefix="work-", dir=path.parent) as folder:
+        # Read twice, made once: masks take far longer than the disk.
+        kept = FileArrays(Path(folder))
+        for shard in range(clear.manifest.shards):
+            kept.put_arrays(shard, arrays(shard))
+        _write(path, manifest, kept.members)
 
 
 def write_plan(path: Path, plan: Plan, inputs: dict[str, NDArray]) -> None:
@@ -154,7 +235,11 @@ def write_plan(path: Path, plan: Plan, inputs: dict[str, NDArray]) -> None:
 
 
 def write_refusal(
-    path: Path, site: str, plan: str, reason: Literal["policy", "input", "fault"], message: str
+    path: Path,
+    site: str,
+    plan: str,
+    reason: Literal["policy", "input", "fault", "review"],
+    message: str,
 ) -> None:
     """Write that a site does not answer a plan, and why in one line."""
     manifest = Manifest(kind="refusal", site=site, plan=plan, reason=reason, message=message[:500])
@@ -306,8 +391,18 @@ class Bundle:
             raise BundleError(f"bundle {self.path.name}: its arrays are not those of the plan")
         return {name: self.array(f"inputs/{name}.npy") for name in plan.inputs}
 
+    def masked(self, number: int) -> dict[str, NDArray[np.uint64]]:
+        """One shard of an answer under masks, by field."""
+        if self.manifest.secure_sum is None:
+            raise BundleError(f"bundle {self.path.name} is not under masks")
+        shard = f"shard-{number:06d}/"
+        names = [name for name in self._members if name.startswith(shard)]
+        return {name.removeprefix(shard).removesuffix(".npy"): self.array(name) for name in names}
+
     def shard(self, number: int) -> Aggregate:
         """One shard of an answer as its aggregate."""
+        if self.manifest.secure_sum is not None:
+            raise BundleError(f"bundle {self.path.name} is under masks; only a sum can be read")
         kind = AGGREGATES.get(self.manifest.statistic or "")
         if self.manifest.kind != "answer" or kind is None:
             raise BundleError(f"bundle {self.path.name} is not an answer of a known statistic")
@@ -341,6 +436,8 @@ def _parse(content: bytes, where: str) -> NDArray:
         raise BundleError(f"{where} has no valid header") from None
     if descr not in _DTYPES or fortran is not False or not sizes_fit or len(shape) > 8:
         raise BundleError(f"{where} is not an array that a bundle may hold")
+    if descr == "|b1" and content[10 + length :].translate(None, b"\0\1"):
+        raise BundleError(f"{where} holds flags that are neither true nor false")
     dtype = np.dtype(descr)
     expected = dtype.itemsize
     for size in shape:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from genome_eu.disclosure import load_policy
 from genome_eu.disclosure.policy import SHIPPED
+from genome_eu.errors import BadInput
 from genome_eu.federation.carriers.exchange import Exchange
 from genome_eu.federation.carriers.memory import Memory
-from genome_eu.federation.coordinator import Carrier, Federation, read_roster
+from genome_eu.federation.carriers.post import Post
+from genome_eu.federation.coordinator import Federation
+from genome_eu.federation.keys import SecretKeys
+from genome_eu.federation.parties import Roster
+from genome_eu.federation.roster import read_roster, verify_roster
 from genome_eu.federation.single import Cohort
 from genome_eu.federation.site import Site
 from genome_eu.federation.state import SiteState
 
 
-def open_federation(path: str | Path, *, studies: str | Path | None = None) -> Federation:
+def open_federation(
+    path: str | Path,
+    *,
+    studies: str | Path | None = None,
+    without: str | Sequence[str] = (),
+    key: str | Path | None = None,
+    passphrase: Callable[[], str] | None = None,
+    exchange: str | None = None,
+    exchange_options: Mapping[str, object] | None = None,
+) -> Federation:
     """Open a federation described by a TOML file.
 
     Parameters
@@ -26,6 +41,19 @@ def open_federation(path: str | Path, *, studies: str | Path | None = None) -> F
         Folder that keeps every round. The same question asked with the same folder continues
         after the last complete round. Without it each question of an exchange federation gets a
         new folder under `studies/` beside the file.
+    without : str or sequence of str, optional
+        Sites that are left out this time. A study that waits for a site can go on without it; its
+        rounds then begin anew, because every sum changes with who takes part.
+    key : str or Path, optional
+        Private key file of the one who asks, the coordinator or an analyst of the roster. By
+        default the environment variable `GENOME_EU_KEY`, or `NAME.key` beside the file, NAME
+        being the coordinator's.
+    passphrase : callable, optional
+        Asked for the key's passphrase, if it has one.
+    exchange : str, optional
+        Where this machine reaches the exchange, if not as the roster says.
+    exchange_options : mapping, optional
+        What fsspec needs to open it: user names, keys, endpoints.
 
     Returns
     -------
@@ -35,21 +63,53 @@ def open_federation(path: str | Path, *, studies: str | Path | None = None) -> F
     ------
     BadInput
         The file is not a valid roster, or what it names does not exist.
+    SignatureError
+        The roster is not signed by its coordinator.
     """
     path = Path(path)
     roster = read_roster(path)
     base = path.parent
-    names = tuple(member.name for member in roster.site)
     given = Path(studies) if studies is not None else None
-    if roster.site[0].cohort is None:
-        carrier: Carrier = Exchange(base / str(roster.exchange), roster.timeout_s)
+    left_out = (without,) if isinstance(without, str) else tuple(without)
+    if roster.site[0].cohort is not None:
         return Federation(
             roster.name,
-            carrier,
-            names,
-            studies=given or base / "studies",
+            Memory(_local_sites(roster, base)),
+            roster.sites,
+            without=left_out,
+            studies=given,
             keep=given is not None,
         )
+    roster = verify_roster(path)
+    keys = SecretKeys.read(_key_file(key, roster, base), passphrase)
+    location = exchange or str(roster.exchange)
+    post = Post(
+        location if "://" in location else str(base / location),
+        host_key=roster.host_key,
+        options=dict(exchange_options or {}),
+    )
+    return Federation(
+        roster.name,
+        Exchange(post, roster, keys, base / "ledgers"),
+        roster.sites,
+        without=left_out,
+        secure_sum=roster.secure_sum,
+        studies=given or base / "studies",
+        keep=given is not None,
+    )
+
+
+def _key_file(key: str | Path | None, roster: Roster, base: Path) -> Path:
+    if key is not None:
+        return Path(key)
+    if named := os.environ.get("GENOME_EU_KEY"):
+        return Path(named)
+    if roster.coordinator is None:
+        raise BadInput(f"federation {roster.name} names no coordinator; add one with its keys")
+    return base / f"{roster.coordinator.name}.key"
+
+
+def _local_sites(roster: Roster, base: Path) -> dict[str, Site]:
     sites = {}
     for member in roster.site:
         rules = load_policy(member.policy if member.policy in SHIPPED else base / member.policy)
@@ -59,7 +119,7 @@ def open_federation(path: str | Path, *, studies: str | Path | None = None) -> F
             rules,
             state=SiteState(base / "state" / member.name),
         )
-    return Federation(roster.name, Memory(sites), names, studies=given, keep=given is not None)
+    return sites
 
 
 def federate(cohorts: Mapping[str, Cohort], *, policy: str | Path = "default") -> Federation:

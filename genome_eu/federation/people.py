@@ -105,6 +105,8 @@ class People:
     ) -> tuple[linear.Design, Facts]:
         """A linear model on the agreed origins, and what the checks must know of its people.
 
+        Who takes part for a group of traits is `linear.Design.members(group)`.
+
         Parameters
         ----------
         x, y : float64 arrays, (people, covariates) and (people, traits)
@@ -117,28 +119,52 @@ class People:
         Raises
         ------
         BundleError
-            The plan's origins do not fit its columns, or are far from the data.
+            The plan's origins do not fit its columns, or are far from the data; or it puts traits
+            into a group that do not share their people here.
         """
         if x.shape[1] != len(asked.covariate_mean) or y.shape[1] != len(asked.trait_mean):
             raise BundleError("the plan has another number of origins than of columns")
+        # Both: a model without covariates has nothing but traits to say who takes part.
+        x = np.where(self.included[:, None], x, np.nan)
         y = np.where(self.included[:, None], y, np.nan)
-        taking_part = ~np.isnan(np.hstack([x, y])).any(axis=1)
-        raw = np.hstack([x, y])[taking_part]
-        mean = np.asarray([*asked.covariate_mean, *asked.trait_mean])
-        scale = np.asarray([*asked.covariate_scale, *asked.trait_scale])
-        if raw.size:
-            _require_near(raw, mean, scale)
-        x = (x - mean[: x.shape[1]]) / scale[: x.shape[1]]
-        y = (y - mean[x.shape[1] :]) / scale[x.shape[1] :]
-        model = linear.design(x, y, site_effects=asked.site_effects)
-        people = int(model.included.sum())
-        if not judged or not people:
-            return model, Facts(people=people)
-        return model, Facts(
-            people=people,
-            smallest_class=exposure.smallest_class(raw),
-            leverage=exposure.largest_leverage(raw),
+        mean_x, scale_x = np.asarray(asked.covariate_mean), np.asarray(asked.covariate_scale)
+        mean_y, scale_y = np.asarray(asked.trait_mean), np.asarray(asked.trait_scale)
+        present = ~np.isnan(y) & ~np.isnan(x).any(axis=1)[:, None]
+        facts = []
+        for group in range(max(asked.groups) + 1):
+            traits = np.flatnonzero(np.asarray(asked.groups) == group)
+            members = present[:, traits[0]]
+            if np.any(present[:, traits] != members[:, None]):
+                raise BundleError("the plan groups traits that do not share their people here")
+            raw = np.hstack([x[members], y[np.ix_(members, traits)]])
+            mean, scale = np.append(mean_x, mean_y[traits]), np.append(scale_x, scale_y[traits])
+            if raw.size:
+                _require_near(raw, mean, scale)
+            facts.append(_exposed(raw, judged))
+        # In place: thousands of traits take more memory than anything else here.
+        x, y = x - mean_x, np.subtract(y, mean_y, out=y)
+        model = linear.design(
+            np.divide(x, scale_x, out=x),
+            np.divide(y, scale_y, out=y),
+            groups=asked.groups,
+            site_effects=asked.site_effects,
         )
+        people = int(model.included.any(axis=1).sum())
+        return model, Facts(people=people, groups=tuple(facts))
+
+
+def _exposed(raw: NDArray, judged: bool) -> Facts:
+    """What the checks must know of a group of traits: its people's columns, as the site has them.
+
+    It costs a decomposition, so only where an airlock will ask.
+    """
+    if not judged or not len(raw):
+        return Facts(people=len(raw))
+    return Facts(
+        people=len(raw),
+        smallest_class=exposure.smallest_class(raw),
+        leverage=exposure.largest_leverage(raw),
+    )
 
 
 def _require_near(raw: NDArray, mean: NDArray, scale: NDArray) -> None:

@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from genome_eu.canonical import canonical
 from genome_eu.errors import BundleError
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, has_rows
+from genome_eu.stats.counts import GroupSizes
+from genome_eu.stats.variants import VariantList
 
 #: Version of plans, bundles and study folders. Another version is refused, never guessed at.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 #: Rows in one shard of an answer: the unit that is gated, written, merged and finished.
 ROWS_PER_SHARD = 8192
+#: Shards of the largest answer: their numbers have six digits.
+MOST_SHARDS: Final = 10**6
+# Lists within parameters, as far as any statistic goes and some more.
+_DEEPEST = 8
+
+#: Numbers that a shard may hold: rows of many traits come in shorter shards.
+NUMBERS_PER_SHARD = 2**23
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+# Part of file names on the exchange, so it is never hidden, "." or "..".
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
+# The first wrong item is enough: a report on each of a million would fill the memory.
+Columns = Annotated[tuple[Column, ...], FailFast()]
+Names = Annotated[tuple[Name, ...], FailFast()]
+Reals = Annotated[tuple[Real, ...], FailFast()]
 
 
 class _Frozen(BaseModel):
@@ -39,35 +63,48 @@ class VariantListParameters(_Frozen):
 class GroupSizesParameters(_Frozen):
     """How many people are in the groups named by these sample columns?"""
 
-    by: tuple[Column, ...]
+    by: Columns
 
 
 class GenotypeCountsParameters(_Frozen):
     """Genotypes by row, for everybody and for these groups."""
 
-    by: tuple[Column, ...]
-    groups: tuple[Name, ...]
+    by: Columns
+    groups: Names
 
 
 class TraitMomentsParameters(_Frozen):
     """Moments of traits and covariates."""
 
-    traits: tuple[Column, ...] = Field(min_length=1)
-    covariates: tuple[Column, ...]
+    traits: Columns = Field(min_length=1)
+    covariates: Columns
     pca: Name | None
 
 
 class LinearParameters(_Frozen):
-    """A linear model: traits that share their people, covariates, and their agreed origins."""
+    """A linear model: traits, covariates, and their agreed origins.
 
-    traits: tuple[Column, ...] = Field(min_length=1)
-    covariates: tuple[Column, ...]
+    `groups` has the group of each trait: traits of a group share their people at every site.
+    """
+
+    traits: Columns = Field(min_length=1)
+    groups: Annotated[tuple[int, ...], FailFast()]
+    covariates: Columns
     pca: Name | None
-    trait_mean: tuple[Real, ...]
-    trait_scale: tuple[Real, ...]
-    covariate_mean: tuple[Real, ...]
-    covariate_scale: tuple[Real, ...]
+    trait_mean: Reals
+    trait_scale: Reals
+    covariate_mean: Reals
+    covariate_scale: Reals
     site_effects: bool
+
+    @field_validator("groups")
+    @classmethod
+    def _numbered(cls, groups: tuple[int, ...], known: ValidationInfo) -> tuple[int, ...]:
+        """One for each trait, numbered in the order of their first traits: one spelling each."""
+        first = list(dict.fromkeys(groups))
+        if len(groups) != len(known.data.get("traits", ())) or first != list(range(len(first))):
+            raise ValueError("groups are not numbered by their first traits")
+        return groups
 
 
 class ProjectionParameters(_Frozen):
@@ -124,13 +161,23 @@ PARAMETERS: Mapping[str, type[_Frozen]] = {
 }
 
 
-class Plan(_Frozen):
-    """One round of a study. Its hash names it; every answer carries that hash."""
+#: Statistics that name things and are no sums over people.
+NAMES: tuple[type[Aggregate], ...] = (GroupSizes, VariantList)
 
-    format: Literal[1] = FORMAT
+
+class Plan(_Frozen):
+    """One round of a study. Its hash names it; every answer carries that hash.
+
+    `sites` take part, `reader` may read what they answer. Under a secure sum each of them adds
+    masks that only cancel in the sum over all.
+    """
+
+    format: Literal[2] = FORMAT
     study: Name
     round: int = Field(ge=0, le=99_999)
-    sites: tuple[Name, ...] = Field(min_length=1)
+    sites: Names = Field(min_length=1)
+    reader: Name
+    secure_sum: bool
     statistic: Name
     version: int
     parameters: dict[str, Any]
@@ -138,10 +185,36 @@ class Plan(_Frozen):
     rows: int = Field(ge=0)
     rows_per_shard: int = Field(ge=1, le=2**17)
 
+    @field_validator("parameters")
+    @classmethod
+    def _plain(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Numbers, text, and lists of them: what has one spelling, so that a hash names it."""
+        _require_plain(parameters, _DEEPEST)
+        return parameters
+
+    @model_validator(mode="after")
+    def _shards_have_numbers(self) -> Self:
+        if self.rows > self.rows_per_shard * MOST_SHARDS:
+            raise ValueError("rows come in more shards than have a number")
+        return self
+
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON."""
         return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()
+
+    @property
+    def masked(self) -> bool:
+        """Whether the answers are sums under masks; what is no sum leaves as names only."""
+        kind = AGGREGATES.get(self.statistic)
+        return self.secure_sum and kind is not None and kind not in NAMES
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Sample columns that the question names: traits, covariates, groups."""
+        named = (self.parameters.get(key) for key in ("traits", "covariates", "by"))
+        listed = (names for names in named if isinstance(names, list | tuple))
+        return tuple(dict.fromkeys(str(name) for names in listed for name in names))
 
     def asked(self) -> Any:
         """The parameters, validated for this statistic.
@@ -169,6 +242,16 @@ class Plan(_Frozen):
         return [(a, min(a + self.rows_per_shard, self.rows)) for a in starts]
 
 
+def _require_plain(value: Any, depth: int) -> None:
+    if isinstance(value, dict | list | tuple):
+        if not depth:
+            raise ValueError("parameters are nested too deeply")
+        for item in value.values() if isinstance(value, dict) else value:
+            _require_plain(item, depth - 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("parameters hold what is not a number")
+
+
 @dataclass(frozen=True)
 class Ask:
     """What a protocol yields: a statistic, its parameters, and the arrays that go with them."""
@@ -177,27 +260,32 @@ class Ask:
     parameters: BaseModel
     inputs: Mapping[str, NDArray] = field(default_factory=dict)
     rows: int = 0
+    width: int = 1  # numbers of a row of the answer
 
-    def plan(self, study: str, number: int, sites: tuple[str, ...], rows_per_shard: int) -> Plan:
+    def plan(
+        self,
+        study: str,
+        number: int,
+        sites: tuple[str, ...],
+        rows_per_shard: int,
+        *,
+        reader: str = "here",
+        secure_sum: bool = False,
+    ) -> Plan:
         """This question as round `number` of a study."""
         return Plan(
             study=study,
             round=number,
             sites=sites,
+            reader=reader,
+            secure_sum=secure_sum,
             statistic=self.statistic.statistic,
             version=self.statistic.version,
             parameters=self.parameters.model_dump(mode="json"),
             inputs={name: array_digest(value) for name, value in self.inputs.items()},
             rows=self.rows,
-            rows_per_shard=rows_per_shard,
+            rows_per_shard=min(rows_per_shard, max(1, NUMBERS_PER_SHARD // self.width)),
         )
-
-
-def canonical(value: Any) -> bytes:
-    """JSON with one spelling per value: sorted keys, no spaces, no NaN."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    ).encode()
 
 
 def npy_bytes(array: NDArray) -> bytes:

@@ -200,7 +200,7 @@ class Questions(abc.ABC):
                 stop = start + part.allele_frequency.shape[0]
                 withheld += int(part.alleles_withheld[:, 0].sum())
                 yield results.frequency_shard(
-                    panel.rows.iloc[start:stop], panel.contigs, part, labels, attrs
+                    panel.names(start, stop), panel.contigs, part, labels, attrs
                 )
                 start = stop
             run.left_out["rows withheld by policy"] = withheld
@@ -332,25 +332,9 @@ class Questions(abc.ABC):
         Refused, NoAnswer, BadInput
             As `frequencies`.
         """
-        run, groups = self.gwas_shards(
-            trait,
-            covariates=covariates,
-            pcs=pcs,
-            missing=missing,
-            site_effects=site_effects,
-        )
-        tests = (run.panel.size if run.panel else 0) * len(run.question["traits"])
-        results.require_memory(
-            2 * tests * _BYTES_PER_TEST,
-            f"a table of {tests:,} tests",
-            "stream it to files with `genome-eu gwas --out`, or take gwas_shards()",
-        )
-        parts = [results.join(list(shards)) for shards in groups]
-        found: GwasResult = results.join(parts, dim="traits")
-        order = {name: place for place, name in enumerate(run.question["traits"])}
-        places = np.argsort([order[name] for name in found["trait_id"].values])
-        if len(parts) > 1:
-            found = found.isel(traits=places)  # type: ignore[assignment]
+        model, components = _gwas_model(trait, covariates, pcs, missing, site_effects)
+        run, shards = self._gwas(model, components, in_memory=True)
+        found: GwasResult = results.join(list(shards))
         found.attrs = self._attributes(run)
         return found
 
@@ -362,19 +346,14 @@ class Questions(abc.ABC):
         pcs: PcaResult | str | int | None = None,
         missing: Missing = "mean",
         site_effects: bool = True,
-    ) -> tuple[Run, Iterator[Iterator[GwasResult]]]:
-        """The same, shard by shard in row order, for each group of traits with the same people."""
-        if isinstance(pcs, bool) or not isinstance(pcs, PcaResult | str | int | None):
-            raise UsageError("pcs: give the result of pca(), its id, or a number of components")
-        components = pcs if isinstance(pcs, int) else None
-        model = GwasModel(
-            traits=(trait,) if isinstance(trait, str) else tuple(trait),
-            covariates=(covariates,) if isinstance(covariates, str) else tuple(covariates),
-            pca=pcs.pca_id if isinstance(pcs, PcaResult) else pcs if isinstance(pcs, str) else None,
-            missing=missing,
-            site_effects=site_effects,
-        )
-        model.check()
+    ) -> tuple[Run, Iterator[GwasResult]]:
+        """The same, shard by shard in row order, for results that do not fit in memory."""
+        model, components = _gwas_model(trait, covariates, pcs, missing, site_effects)
+        return self._gwas(model, components, in_memory=False)
+
+    def _gwas(
+        self, model: GwasModel, components: int | None, *, in_memory: bool
+    ) -> tuple[Run, Iterator[GwasResult]]:
         settings = {name: value for name, value in asdict(model).items() if name != "traits"}
         run = self._begin(
             {"ask": "gwas", "traits": list(model.traits)}
@@ -382,37 +361,60 @@ class Questions(abc.ABC):
             | {"components": components}
         )
         panel = self._panel(run)
+        if in_memory:
+            tests = panel.size * len(model.traits)
+            results.require_memory(
+                2 * tests * _BYTES_PER_TEST,
+                f"a table of {tests:,} tests",
+                "stream it to files with `genome-eu gwas --out`, or take gwas_shards()",
+            )
         if components is not None:
             # Columns that cannot be used should cost no PCA.
             self._drive(run, gwas_protocol.moments(model))
             model = replace(model, pca=self._components(run, panel, components, TOLERANCE).id)
-        x, y, groups = self._drive(run, gwas_protocol.moments(model))
+        origins = self._drive(run, gwas_protocol.moments(model))
+        fit = self._drive(run, gwas_protocol.fit(model, panel, origins))
+        return run, self._gwas_shards(run, panel, fit, model.traits)
 
-        def all_groups() -> Iterator[Iterator[GwasResult]]:
-            for members in groups:
-                group = self._drive(run, gwas_protocol.linear_group(model, panel, x, y, members))
-                yield self._group_shards(run, panel, group, model)
-
-        return run, all_groups()
-
-    def _group_shards(
-        self, run: Run, panel: Panel, group: gwas_protocol.TraitGroup, model: GwasModel
+    def _gwas_shards(
+        self, run: Run, panel: Panel, fit: gwas_protocol.Fit, names: tuple[str, ...]
     ) -> Iterator[GwasResult]:
-        names = [model.traits[place] for place in group.traits]
         attrs = self._attributes(run)
         start = 0
         tallies = np.zeros((len(names), len(ERRCODES)), np.int64)
-        for part in group.shards:
+        for part in fit.shards:
             stop = start + part.beta.shape[0]
             for tally, column in zip(tallies, part.errcode.T, strict=True):
                 tally += np.bincount(column, minlength=len(ERRCODES))
-            yield results.gwas_shard(panel.rows.iloc[start:stop], panel.contigs, part, names, attrs)
+            yield results.gwas_shard(panel.names(start, stop), panel.contigs, part, names, attrs)
             start = stop
-        untested = run.left_out.setdefault("rows without a test, by trait", {})
-        for name, tally in zip(names, tallies, strict=True):
-            untested[name] = {
+        run.left_out["rows without a test, by trait"] = {
+            name: {
                 code: int(rows)
                 for code, rows in zip(ERRCODES, tally, strict=True)
                 if code != "." and rows
             }
-        run.left_out.setdefault("people analysed", {}).update(dict.fromkeys(names, group.people))
+            for name, tally in zip(names, tallies, strict=True)
+        }
+        run.left_out["people analysed"] = dict(zip(names, map(int, fit.people), strict=True))
+
+
+def _gwas_model(
+    trait: str | Sequence[str],
+    covariates: str | Sequence[str],
+    pcs: PcaResult | str | int | None,
+    missing: Missing,
+    site_effects: bool,
+) -> tuple[GwasModel, int | None]:
+    """What a GWAS fits, and the components that must be computed before."""
+    if isinstance(pcs, bool) or not isinstance(pcs, PcaResult | str | int | None):
+        raise UsageError("pcs: give the result of pca(), its id, or a number of components")
+    model = GwasModel(
+        traits=(trait,) if isinstance(trait, str) else tuple(trait),
+        covariates=(covariates,) if isinstance(covariates, str) else tuple(covariates),
+        pca=pcs.pca_id if isinstance(pcs, PcaResult) else pcs if isinstance(pcs, str) else None,
+        missing=missing,
+        site_effects=site_effects,
+    )
+    model.check()
+    return model, pcs if isinstance(pcs, int) else None

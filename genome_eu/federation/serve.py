@@ -1,139 +1,80 @@
-"""A site's daemon: waits for plans in the exchange and answers them through the airlock."""
+"""A site's daemon: looks at the exchange, lets the desk work, and says how it stands."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
-import tempfile
+import os
 import threading
 import time
-import tomllib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from genome_eu.disclosure import load_policy
-from genome_eu.disclosure.policy import SHIPPED
-from genome_eu.errors import BadInput, PanelError, Refused, TraitError, UsageError
-from genome_eu.federation.bundle import Bundle, FileArrays, write_answer, write_refusal
-from genome_eu.federation.carriers.exchange import ExchangeInbox
-from genome_eu.federation.plan import Name
+from genome_eu.errors import BadInput, GenomeEuError
+from genome_eu.federation.carriers.post import Post
+from genome_eu.federation.desk import Desk
+from genome_eu.federation.keys import SecretKeys
+from genome_eu.federation.plan import Plan
+from genome_eu.federation.roster import pinned_roster
+from genome_eu.federation.settings import policy_of, read_settings, state_of
 from genome_eu.federation.site import Site
 from genome_eu.federation.state import SiteState
+from genome_eu.federation.status import StatusFile
 
 log = logging.getLogger("genome_eu.site")
 
 _POLL_S = 0.1
 _POLL_LIMIT_S = 2.0
-# A plan that ended the daemon this often (memory, a crash below Python) is refused unanswered.
-_MOST_ATTEMPTS = 2
+# While the exchange is out of reach or a disk is full.
+_TROUBLE_LIMIT_S = 60.0
 
 
-class SiteSettings(BaseModel):
-    """`site.toml`: what a site serves. Paths are relative to the file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: Name
-    cohort: str
-    exchange: str
-    policy: str = "default"
-    state: str = "state"
-
-
-def read_settings(path: Path) -> SiteSettings:
-    """Read and validate `site.toml`.
+@contextlib.contextmanager
+def open_desk(path: Path, passphrase: Callable[[], str] | None = None) -> Iterator[Desk]:
+    """The desk of the site that a `site.toml` describes; nobody else works at it meanwhile.
 
     Raises
     ------
     BadInput
-        The file is missing, is not TOML, or lacks or misnames something.
+        Something that it names is missing, or no roster has been accepted.
     """
-    try:
-        return SiteSettings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError:
-        raise BadInput(
-            f"site file {path} cannot be read; make one with `genome-eu site init`"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"site file {path} is not valid TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"site file {path}: {where}: {first['msg'].lower()}") from None
-
-
-def open_served(path: Path) -> tuple[Site, ExchangeInbox]:
-    """The site and its inbox that a `site.toml` describes."""
     settings = read_settings(path)
-    base = path.parent
-    policy = load_policy(settings.policy if settings.policy in SHIPPED else base / settings.policy)
-    site = Site.open(
-        settings.name,
-        base / settings.cohort,
-        policy,
-        state=SiteState(base / settings.state),
+    base, state = path.parent, state_of(path, settings)
+    if settings.keys is None:
+        raise BadInput(f"site file {path} names no keys; make some with `genome-eu keys new`")
+    keys = SecretKeys.read(base / settings.keys, passphrase)
+    roster = pinned_roster(state)
+    policy = roster.floored(policy_of(path, settings))
+    site = Site.open(settings.name, base / settings.cohort, policy, state=SiteState(state))
+    location = settings.exchange or roster.exchange
+    if location is None:
+        raise BadInput(f"neither {path} nor the roster names an exchange")
+    post = Post(
+        location if "://" in location else str(base / location),
+        host_key=roster.host_key,
+        options=settings.exchange_options,
     )
-    return site, ExchangeInbox(base / settings.exchange, settings.name)
+    with _alone(state):
+        yield Desk(site, roster=roster, keys=keys, post=post, folder=state)
 
 
-def answer_one(site: Site, inbox: ExchangeInbox, request: Bundle) -> bool:
-    """Answer one plan: a release, or a refusal that says no more than it must.
-
-    Returns
-    -------
-    bool
-        Whether the answer could be delivered.
-    """
-    plan = request.manifest.content
-    if plan is None:
-        return False
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="genome-eu-") as folder:
-        bundle = Path(folder) / "answer.tar"
-        arrays = Path(folder) / "arrays"
-        arrays.mkdir()
-        try:
-            if site.state.begin(plan.hash) >= _MOST_ATTEMPTS:
-                raise RuntimeError(f"begun {_MOST_ATTEMPTS} times and never finished")
-            released = site.release(plan, request.inputs(), FileArrays(arrays))
-            write_answer(bundle, released, site.cohort_digest)
-        except Refused as error:
-            log.warning("plan %s: %s refused: %s", plan.hash[:12], plan.statistic, error)
-            write_refusal(bundle, site.name, plan.hash, "policy", str(error))
-        except (TraitError, PanelError) as error:
-            # These speak of columns and rows that the plan itself names, never of a value.
-            log.warning("plan %s: %s cannot be answered: %s", plan.hash[:12], plan.statistic, error)
-            write_refusal(bundle, site.name, plan.hash, "input", str(error))
-        except BadInput as error:
-            log.error("plan %s: %s cannot be answered: %s", plan.hash[:12], plan.statistic, error)
-            message = f"its cohort or the plan of {plan.statistic} cannot be used; see its log"
-            write_refusal(bundle, site.name, plan.hash, "input", message)
-        except Exception:
-            # The daemon outlives a bug of ours; the coordinator learns only that there was one.
-            log.exception("plan %s: %s failed", plan.hash[:12], plan.statistic)
-            write_refusal(bundle, site.name, plan.hash, "fault", "internal error; see its log")
-        size = bundle.stat().st_size
-        try:
-            inbox.deliver(plan, bundle)
-        except (OSError, UsageError) as error:
-            # Its study may be gone, or the folder out of reach; other plans are still to be served.
-            log.error("plan %s: the answer cannot be delivered: %s", plan.hash[:12], error)
-            return False
-    site.state.finished(plan.hash)
-    took = time.monotonic() - begun
-    log.info(
-        "study %s round %d: %s answered, %d bytes, %.1f s",
-        plan.study,
-        plan.round,
-        plan.statistic,
-        size,
-        took,
-    )
-    return True
+@contextlib.contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Two daemons on one state would answer everything twice."""
+    opened = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BadInput(f"another `genome-eu site serve` works in {state}; stop it first") from None
+    else:
+        yield
+    finally:
+        os.close(opened)
 
 
 def serve(
-    site: Site,
-    inbox: ExchangeInbox,
+    desks: Sequence[Desk],
     *,
     stop: threading.Event,
     idle_exit_s: float | None = None,
@@ -143,29 +84,62 @@ def serve(
     Returns
     -------
     int
-        Plans answered.
+        Messages sent.
     """
-    answered = 0
-    pause, idle_since = _POLL_S, time.monotonic()
-    log.info("site %s serves %s", site.name, site.store.name)
+    sent, pause, idle_since = 0, _POLL_S, time.monotonic()
+    status = [_Watched(desk) for desk in desks]
     while not stop.is_set():
-        worked = False
-        for request in inbox.plans():
+        worked, limit = 0, _POLL_LIMIT_S
+        for desk, said in zip(desks, status, strict=True):
             try:
-                if answer_one(site, inbox, request):
-                    answered += 1
-                    worked = True
-            except OSError as error:
-                # A full disk, or a folder out of reach: wait, and try again.
-                log.error("%s: %s", error.filename or "disk", error.strerror)
+                done = desk.attend()
+                worked += done
+                said.attended(desk, done)
+            except (GenomeEuError, OSError) as error:
+                # A full disk, or an exchange out of reach: wait, and try again.
+                log.error("site %s: %s", desk.site.name, error)
+                said.failed(error)
+                limit = _TROUBLE_LIMIT_S
             if stop.is_set():
                 break
+        sent += worked
         now = time.monotonic()
         if worked:
             pause, idle_since = _POLL_S, now
             continue
         if idle_exit_s is not None and now - idle_since > idle_exit_s:
             break
+        if any(desk.expects for desk in desks):
+            # The others of a secure sum are about to be ready.
+            pause = _POLL_S
         stop.wait(pause)
-        pause = min(pause * 1.5, _POLL_LIMIT_S)
-    return answered
+        pause = min(pause * 1.5, limit)
+    for said in status:
+        said.file.stops()
+    return sent
+
+
+class _Watched:
+    """What a desk does, as the status file tells it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.file = StatusFile(desk.folder, desk.site.name)
+        desk.tell(self._begins)
+        log.info("site %s serves %s", desk.site.name, desk.site.store.name)
+
+    def _begins(self, plan: Plan, step: str) -> None:
+        self.file.begins(plan.hash, plan.study, plan.round, plan.statistic, plan.rows)
+        self.file.advances(0, step)
+
+    def attended(self, desk: Desk, done: int) -> None:
+        """The exchange was looked at."""
+        if self.file.status.work is not None:
+            self.file.ends(answered=bool(done))
+        head = desk.airlock.ledger.head
+        self.file.polled(waiting=desk.waiting, ledger=(head.count, head.hash))
+
+    def failed(self, error: Exception) -> None:
+        """Something went wrong; what was in hand is taken up again."""
+        if self.file.status.work is not None:
+            self.file.ends(answered=False)
+        self.file.failed(str(error))

@@ -16,7 +16,7 @@ from genome_eu.errors import PanelError, SampleError
 from genome_eu.federation.answer import Answer, SiteAnswer
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.protocols import pca as pca_protocol
-from genome_eu.federation.protocols.panel import Panel, own_panel
+from genome_eu.federation.protocols.panel import Panel
 from genome_eu.federation.questions import Questions, Run
 from genome_eu.federation.site import Part, Site
 from genome_eu.stats import pca, variants
@@ -39,7 +39,7 @@ class Cohort(Questions):
         self._rows_per_shard = rows_per_shard
 
     def __repr__(self) -> str:
-        return f"<Cohort {self._site.name}: {self.people} people, {len(self.rows)} rows>"
+        return f"<Cohort {self._site.name}: {self.people} people, {self._site.store.n_rows} rows>"
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -150,8 +150,18 @@ class Cohort(Questions):
         return Run(question)
 
     def _panel(self, run: Run) -> Panel:
-        run.panel = own_panel(self.rows, self._site.own_rows, self._site.store.build)
-        run.left_out |= run.panel.left_out
+        store, rows = self._site.store, self._site.own_rows
+        if not rows.size:
+            raise PanelError("the cohort has no rows on autosomes (1 to 22)")
+        run.panel = Panel(
+            rows.size,
+            store.contigs(rows),
+            lambda start, stop: store.names(rows[start:stop]),
+            inputs={},
+            build=store.build,
+        )
+        if skipped := int((~store.autosomal).sum()):
+            run.left_out["rows not on autosomes"] = skipped
         return run.panel
 
     def _ask(self, run: Run, ask: Ask) -> Answer:

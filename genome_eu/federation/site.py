@@ -22,27 +22,53 @@ from genome_eu.compute import (
     reduce,
     stream,
 )
-from genome_eu.disclosure import Facts, Policy, Release, release
+from genome_eu.disclosure import Airlock, Evidence, Facts, Judged, Policy, Release
 from genome_eu.disclosure.airlock import Spool
+from genome_eu.disclosure.budget import Exposure
 from genome_eu.disclosure.checks import below
 from genome_eu.errors import BundleError, PanelError, Refused
+from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.people import People
-from genome_eu.federation.plan import LinearParameters, Plan, check_inputs
+from genome_eu.federation.plan import (
+    INPUTS,
+    GenotypeCountsParameters,
+    LinearParameters,
+    Plan,
+    array_digest,
+    check_inputs,
+)
+from genome_eu.federation.secure_round import NamesOnly
 from genome_eu.federation.state import SiteState
 from genome_eu.stats import counts, linear, pca, variants
 from genome_eu.stats.aggregate import Aggregate, concatenate
 
 Part = tuple[Aggregate, Facts]
 
+# What is summed of each row, and how.
+_LINEAR_ROWS: dict[str, tuple[type[linear.RowSums], Callable[..., linear.RowSums]]] = {
+    "linear_mean": (linear.MeanSums, linear.summarize_mean),
+    "linear_raw": (linear.RawSums, linear.summarize_raw),
+    "linear_complete": (linear.CompleteSums, linear.summarize_complete),
+}
+
 # Numbers in a shard of a question that is asked directly, and the fewest for a row.
 _SHARD_NUMBERS = 2**20
 _LEAST_WIDTH = 8
 
 
-def _linear_width(statistic: str, covariates: int, traits: int) -> int:
-    """Numbers of a linear statistic for each row, while it is computed."""
-    by_row = covariates * (covariates + traits) + traits if statistic == "linear_complete" else 0
-    return 2 * (covariates + traits) + by_row
+def _linear_width(
+    kind: type[linear.RowSums], asked: LinearParameters, people: int
+) -> tuple[int, int]:
+    """Numbers of a linear statistic for each row, and columns that are multiplied at a time."""
+    covariates = len(asked.covariate_mean) + (not asked.site_effects)
+    model = covariates, len(asked.traits), max(asked.groups) + 1
+    columns = linear.columns_at_a_time(kind, *model, people)
+    return linear.numbers_per_row(kind, *model) + columns, columns
+
+
+def _counts_width(groups: int) -> int:
+    """Numbers of genotype counts for each row, everybody being the first of the groups."""
+    return 5 * groups
 
 
 class Site:
@@ -77,14 +103,16 @@ class Site:
     ) -> None:
         self.name = name
         self.store = store
-        self.policy = policy
-        self.included = np.ones(store.people, bool) if people is None else np.asarray(people, bool)
         self.state = state or SiteState()
+        self.policy = policy
+        self.airlock = Airlock(policy, self.state.folder) if policy is not None else None
+        self.included = np.ones(store.people, bool) if people is None else np.asarray(people, bool)
         self.backend = backend
         self.block_size = block_size
-        self.own_rows = np.flatnonzero(store.rows["autosomal"].to_numpy())
+        self.own_rows = np.flatnonzero(store.autosomal)
         self._panels: dict[str, NDArray] = {}
         self._minor_alleles: NDArray | None = None
+        self._hashes: NDArray | None = None
         self._answers: dict[str, Callable[[Plan, dict[str, NDArray]], Iterator[Part]]] = {
             "variant_list": self._variant_list,
             "group_sizes": self._group_sizes,
@@ -126,10 +154,74 @@ class Site:
 
     def answer(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         """Compute what a plan asks, shard by shard. Nothing of it has passed the airlock yet."""
+        self._admit(plan, inputs)
+        yield from self._answers[plan.statistic](plan, inputs)
+
+    def _admit(self, plan: Plan, inputs: dict[str, NDArray]) -> None:
+        """Refuse a question that no site of this version is asked."""
         if plan.statistic not in self._answers:
             raise Refused(f"statistic {plan.statistic} is not installed at this site")
         check_inputs(plan.statistic, inputs)
-        yield from self._answers[plan.statistic](plan, inputs)
+        if "loadings" in INPUTS.get(plan.statistic, {}) and "loadings" not in inputs:
+            raise BundleError(f"the plan of {plan.statistic} has no loadings")
+
+    def judge(
+        self,
+        plan: Plan,
+        inputs: dict[str, NDArray],
+        spool: Spool,
+        doubts: Sequence[Evidence] = (),
+    ) -> Judged:
+        """Compute what a plan asks and judge it by the policy. It has not left.
+
+        Raises
+        ------
+        Refused
+            The policy withholds the answer, or there is no policy.
+        """
+        if self.airlock is None:
+            raise Refused(f"site {self.name} has no disclosure policy; nothing leaves without one")
+        return self.airlock.judge(
+            self.answer(plan, inputs),
+            self.exposure(plan, inputs),
+            site=self.name,
+            plan=plan.hash,
+            statistic=plan.statistic,
+            version=plan.version,
+            spool=NamesOnly(spool) if plan.secure_sum and not plan.masked else spool,
+            floors=not plan.masked,
+            doubts=doubts,
+        )
+
+    def exposure(self, plan: Plan, inputs: dict[str, NDArray]) -> Exposure:
+        """Whom the answer to a plan describes, and by which columns; it stays here."""
+        if self.airlock is None:
+            raise Refused(f"site {self.name} has no disclosure policy; nothing leaves without one")
+        self._admit(plan, inputs)
+        budget = self.airlock.budget
+        if self._hashes is None:
+            self._hashes = budget.hashes(self.store.sample_id)
+        exposed = Exposed(budget, self._hashes, self.included, self.airlock.policy)
+        panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+        asked, kind = plan.asked(), plan.statistic
+        if kind == "group_sizes":
+            return exposed.groups(self._table.groups(asked.by), None)
+        if kind == "genotype_counts":
+            labels = self._table.groups(asked.by) if asked.by else None
+            return exposed.groups(labels, asked.groups, rows=plan.rows, panel=panel)
+        if kind == "pca_projection":
+            return exposed.projection(inputs, plan.rows)
+        if kind == "pca_scores":
+            return exposed.scores(inputs)
+        if kind == "variant_list":
+            return exposed.everybody()
+        x, y = self._covariates(asked), self._table.columns(asked.traits, "trait")
+        if kind in _LINEAR_ROWS:
+            return exposed.model(x, y, asked.traits, rows=plan.rows, panel=panel)
+        # Scores are products with genotypes, and loadings on a single row make them that row.
+        scores = x.shape[1] - len(asked.covariates)
+        said = exposed.moments if kind == "trait_moments" else exposed.model
+        return said(x, y, asked.traits, rows=scores, panel=asked.pca or "")
 
     def release(self, plan: Plan, inputs: dict[str, NDArray], spool: Spool) -> Release:
         """Compute what a plan asks and pass it through the airlock.
@@ -137,28 +229,22 @@ class Site:
         Raises
         ------
         Refused
-            The policy withholds the answer, or there is no policy.
+            The policy withholds the answer, there is no policy, or a person must decide first.
         """
-        if self.policy is None:
-            raise Refused(f"site {self.name} has no disclosure policy; nothing leaves without one")
-        return release(
-            self.answer(plan, inputs),
-            site=self.name,
-            plan=plan.hash,
-            statistic=plan.statistic,
-            version=plan.version,
-            policy=self.policy,
-            spool=spool,
-        )
+        judged = self.judge(plan, inputs, spool)
+        assert self.airlock is not None  # noqa: S101 - `judge` has refused otherwise
+        return self.airlock.release(judged)
 
     # -- rows and people ---------------------------------------------------------------------
 
     def rows_per_shard(self, statistic: str, parameters: Any) -> int:
         """Rows of a shard where nothing travels: whole blocks, as many as memory likes."""
         width = _LEAST_WIDTH
-        if isinstance(parameters, LinearParameters):
-            columns = len(parameters.covariate_mean)
-            width = max(width, _linear_width(statistic, columns, len(parameters.traits)))
+        if statistic in _LINEAR_ROWS:
+            kind, _ = _LINEAR_ROWS[statistic]
+            width = max(width, _linear_width(kind, parameters, self.store.people)[0])
+        elif isinstance(parameters, GenotypeCountsParameters):
+            width = max(width, _counts_width(1 + len(parameters.groups)))
         size = self.block_size or block_rows(self.store, width)
         return size * max(1, _SHARD_NUMBERS // (size * width))
 
@@ -175,7 +261,7 @@ class Site:
                 # Rows below the floor are as good as absent: answering for them, or refusing them
                 # in other words, would tell who asks that somebody here carries them.
                 known = self.own_rows[self._listed()]
-                own = variants.keys(self.store.rows.iloc[known])
+                own = variants.keys(self.store.names(known))
                 asked = variants.keys(variants.decode(text))
                 once = ~own.duplicated(keep=False)
                 found = pd.Index(own[once]).get_indexer(asked)
@@ -196,9 +282,10 @@ class Site:
         *constants: Any,
         by_row: Sequence[NDArray] = (),
         width: int,
+        columns: int | None = None,
     ) -> Iterator[Any]:
-        """Shards of the plan, each made of blocks that fit a worker."""
-        size = self._block_size(width)
+        """Shards of the plan, each made of blocks that fit a worker (see `_block_size`)."""
+        size = self._block_size(width, columns)
         ends = [stop for _, stop in plan.spans()]
         with Progress(f"{self.name}: {plan.statistic}", rows.size) as progress:
             results = stream(
@@ -245,11 +332,14 @@ class Site:
                 progress=progress,
             )
 
-    def _block_size(self, width: int) -> int:
-        """Rows of a block with products of so many columns; a GPU must have room for them."""
+    def _block_size(self, width: int, columns: int | None = None) -> int:
+        """Rows of a block of which so many numbers are kept; a GPU must have room for it.
+
+        `columns` are multiplied at a time there: as many as numbers are kept if not given.
+        """
         size = self.block_size or block_rows(self.store, width)
         if self.backend == "gpu":
-            check_device_memory(size, self.store.people, width)
+            check_device_memory(size, self.store.people, columns or width)
         return size
 
     def _everybody(self) -> NDArray:
@@ -262,13 +352,13 @@ class Site:
         if self.policy is None:
             return None
         if self._minor_alleles is None:
-            self._minor_alleles = np.zeros(len(self.store.rows), np.int64)
+            self._minor_alleles = np.zeros(self.store.n_rows, np.int64)
             self._minor_alleles[self.own_rows] = self._count_minor()
         return self._minor_alleles[rows]
 
     def _count_minor(self) -> NDArray:
         if self.included.all():
-            return counts.minor_alleles(self.store.row_counts[self.own_rows])
+            return counts.minor_alleles(self.store.counts(self.own_rows))
         parts = stream(
             self.store,
             self.own_rows,
@@ -289,10 +379,10 @@ class Site:
     def _variant_list(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         rows, listed = self.own_rows, self._listed()
         part = variants.VariantList(
-            text=variants.encode(self.store.rows.iloc[rows[listed]]),
+            text=variants.encode(self.store.names(rows[listed])),
             rows_listed=np.array(listed.sum()),
             rows_withheld=np.array((~listed).sum()),
-            rows_total=np.array(len(self.store.rows)),
+            rows_total=np.array(self.store.n_rows),
             build=np.array({"GRCh37": 37, "GRCh38": 38}.get(self.store.build, 0)),
         )
         yield part, Facts(people=self.people)
@@ -321,8 +411,9 @@ class Site:
         if shown == 1 and not hidden and self.included.all():
             parts = self._counted_at_import(plan, rows)
         else:
+            counted = shown + bool(hidden)
             parts = self._stream(
-                plan, rows, counts.summarize, groups, shown + bool(hidden), width=5 * shown
+                plan, rows, counts.summarize, groups, counted, width=_counts_width(counted)
             )
         for part in parts:
             yield (
@@ -337,8 +428,8 @@ class Site:
     def _counted_at_import(self, plan: Plan, rows: NDArray) -> Iterator[counts.GenotypeCounts]:
         """Counts of everybody, without reading a genotype."""
         for start, stop in plan.spans():
-            tallies = self.store.row_counts[rows[start:stop], None]
-            yield counts.tallied(tallies, np.array([self.people]))
+            tallies = self.store.counts(rows[start:stop])
+            yield counts.tallied(tallies[:, None], np.array([self.people]))
 
     def _covariates(self, asked: Any) -> NDArray:
         """Covariate columns, then the scores of the PCA if one is named."""
@@ -361,8 +452,12 @@ class Site:
             raise BundleError("linear_mean centres within sites; ask linear_raw instead")
         if plan.statistic == "linear_raw" and asked.site_effects:
             raise BundleError("linear_raw has one common mean; ask linear_mean instead")
-        x, y = self._covariates(asked), self._table.columns(asked.traits, "trait")
-        return self._table.model(x, y, asked, judged=self.policy is not None)
+        return self._table.model(
+            self._covariates(asked),
+            self._table.columns(asked.traits, "trait"),
+            asked,
+            judged=self.policy is not None,
+        )
 
     def _linear_design(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         model, facts = self._model(plan)
@@ -371,13 +466,9 @@ class Site:
     def _linear_rows(self, plan: Plan, inputs: dict[str, NDArray]) -> Iterator[Part]:
         rows = self._panel(plan, inputs)
         model, facts = self._model(plan)
-        summarize = {
-            "linear_mean": linear.summarize_mean,
-            "linear_raw": linear.summarize_raw,
-            "linear_complete": linear.summarize_complete,
-        }[plan.statistic]
-        width = _linear_width(plan.statistic, model.x.shape[1], model.y.shape[1])
-        for part in self._stream(plan, rows, summarize, model, width=width):
+        kind, summarize = _LINEAR_ROWS[plan.statistic]
+        width, columns = _linear_width(kind, plan.asked(), self.store.people)
+        for part in self._stream(plan, rows, summarize, model, width=width, columns=columns):
             yield part, facts
 
     def _frequency(self, plan: Plan, inputs: dict[str, NDArray]) -> tuple[NDArray, NDArray]:

@@ -1,11 +1,14 @@
 """A study on disk: the question, every round with its answers, and a log. Nothing is lost.
 
-    study.json               what was asked, of whom, by which version
-    rounds/0000/plan.tar     one folder a round
-    rounds/0000/FI.tar       one bundle a site
-    log.jsonl                what happened when
+    study.json                  what was asked, by which version, and of whom
+    rounds/0000/plan.tar        one folder a round
+    rounds/0000/FI.tar          one bundle a site
+    rounds/0000/FI.cover.json   what FI signed, where it came through an exchange
+    log.jsonl                   what happened when
 
-Asking the same question again with the same folder continues after the last complete round.
+Asking the same question again with the same folder continues after the last complete round. Going
+on without a site is another course through the same question, with an id and rounds of its own
+(`rounds-2/`): every sum changes with who takes part, so no round of the first is used in it.
 """
 
 from __future__ import annotations
@@ -27,16 +30,31 @@ from genome_eu.federation.bundle import Bundle, write_plan
 from genome_eu.federation.plan import FORMAT, Name, Plan
 
 
+class _Course(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: Name
+    sites: tuple[Name, ...]
+
+
 class _Head(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: int
     software: str
-    id: Name
     question: dict[str, Any]
+    courses: tuple[_Course, ...]
 
 
 class Study:
     """A study folder, made or continued.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is kept.
+    question : dict
+        What is asked, as JSON.
+    sites : tuple of str
+        Who takes part this time.
 
     Raises
     ------
@@ -44,29 +62,31 @@ class Study:
         The folder holds another question, is from another version, or is damaged.
     """
 
-    def __init__(self, folder: Path, question: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, question: dict[str, Any], sites: tuple[str, ...] = ()) -> None:
         self.folder = folder
-        head = folder / "study.json"
-        if head.exists():
-            self.id = self._continue(head, question)
-            self.log("continued")
-        else:
-            self.id = secrets.token_hex(8)
+        path = folder / "study.json"
+        head = _Head(format=FORMAT, software=__version__, question=question, courses=())
+        known = path.exists()
+        if known:
+            head = self._read(path, question)
+        mine = [course for course in head.courses if course.sites == sites]
+        if not mine:
+            mine = [_Course(id=secrets.token_hex(8), sites=sites)]
+            head = head.model_copy(update={"courses": (*head.courses, *mine)})
             folder.mkdir(parents=True, exist_ok=True)
-            content = _Head(
-                format=FORMAT, software=__version__, id=self.id, question=question
-            ).model_dump(mode="json")
-            write_whole(head, json.dumps(content, indent=1).encode())
-            self.log("begun")
+            write_whole(path, json.dumps(head.model_dump(mode="json"), indent=1).encode())
+        number = head.courses.index(mine[0])
+        self.id = mine[0].id
+        self._rounds = folder / ("rounds" if number == 0 else f"rounds-{number + 1}")
+        self.log("continued" if known else "begun", id=self.id, sites=list(sites))
 
-    def _continue(self, head: Path, question: dict[str, Any]) -> str:
+    def _read(self, path: Path, question: dict[str, Any]) -> _Head:
+        damaged = StudyError(f"{path} is damaged; move the folder away and ask the question again")
         try:
-            content = json.loads(head.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
             found = content.get("format")
         except (OSError, ValueError, AttributeError):
-            raise StudyError(
-                f"{head} is damaged; move the folder away and ask the question again"
-            ) from None
+            raise damaged from None
         if found != FORMAT:
             raise StudyError(
                 f"study folder {self.folder} was written in format {found} "
@@ -74,16 +94,14 @@ class Study:
                 f"{FORMAT}; choose another folder, or continue it with that version"
             )
         try:
-            known = _Head.model_validate(content)
+            head = _Head.model_validate(content)
         except ValidationError:
-            raise StudyError(
-                f"{head} is damaged; move the folder away and ask the question again"
-            ) from None
-        if known.question != question:
+            raise damaged from None
+        if head.question != question:
             raise StudyError(
                 f"study folder {self.folder} belongs to another question; choose another folder"
             )
-        return known.id
+        return head
 
     def log(self, event: str, **details: Any) -> None:
         """Append one line to the log."""
@@ -94,10 +112,10 @@ class Study:
 
     def round(self, number: int) -> Path:
         """The folder of a round."""
-        return self.folder / "rounds" / f"{number:04d}"
+        return self._rounds / f"{number:04d}"
 
-    def open_round(self, plan: Plan, inputs: dict[str, NDArray]) -> None:
-        """Write the plan of a round, or check that the one there is the same.
+    def open_round(self, plan: Plan, inputs: dict[str, NDArray]) -> Path:
+        """Write the plan of a round, or check that the one there is the same; its path.
 
         Raises
         ------
@@ -113,6 +131,7 @@ class Study:
                 f"round {plan.round} of study folder {self.folder} asked something else; the "
                 f"cohorts or the options have changed, so choose another folder"
             )
+        return path
 
     def recall(self, plan: Plan, site: str) -> SiteAnswer | None:
         """A site's answer from an earlier run, if it is there and whole."""
@@ -129,12 +148,16 @@ class Study:
             path.unlink()
             return None
 
-    def keep(self, plan: Plan, site: str, bundle: Path) -> SiteAnswer:
+    def keep(
+        self, plan: Plan, site: str, bundle: Path, *, cover: bytes | None = None
+    ) -> SiteAnswer:
         """Copy a site's bundle into the study; it is there whole or not at all."""
         target = self.round(plan.round) / f"{site}.tar"
         received = Bundle(bundle)
         answer = from_bundle(received, plan, site)
         received.verify()
+        if cover is not None:
+            write_whole(target.with_suffix(".cover.json"), cover)
         copy_whole(bundle, target)
         self.log("answered", round=plan.round, site=site, bytes=answer.bytes)
         return from_bundle(Bundle(target), plan, site)

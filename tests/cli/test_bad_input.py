@@ -14,7 +14,7 @@ import pytest
 from genome_eu.compute import connected
 from tests.cli.running import Ran, contents, federation, half_made, in_subprocess
 from tests.cohort.genotype_files import write_plink, write_vcf
-from tests.federation.exchanges import roster
+from tests.federation.exchanges import keys_of, roster
 from tests.federation.small_sites import Made, genotypes, make, variants
 
 USAGE, BAD_INPUT, REFUSED, NO_ANSWER = 2, 3, 4, 5
@@ -445,6 +445,59 @@ def test_site_that_does_not_answer_is_named(cli: Cli, tmp_path: Path):
     ran = cli("freq", toml, "--out", tmp_path / "out")
     assert_refused(ran, NO_ANSWER, r"\bFI\b")
     assert_no_result(tmp_path / "out")
+
+
+def unsigned(toml: Path) -> None:
+    (toml.parent / "federation.toml.sig").unlink()
+
+
+def changed(toml: Path) -> None:
+    toml.write_text(toml.read_text().replace("timeout_s = 60.0", "timeout_s = 61.0"))
+
+
+def without_key(toml: Path) -> None:
+    (toml.parent / "hub.key").unlink()
+
+
+def key_of_somebody(toml: Path) -> None:
+    without_key(toml)
+    keys_of("somebody").write(toml.parent / "hub.key", None)
+
+
+def open_key(toml: Path) -> None:
+    (toml.parent / "hub.key").chmod(0o644)
+
+
+def without_exchange(toml: Path) -> None:
+    (toml.parent / "exchange").rmdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (unsigned, r"has no federation\.toml\.sig beside it"),
+        (changed, r"was changed after it was signed, or not signed by hub"),
+        (without_key, r"hub\.key"),
+        (key_of_somebody, r"lists nobody with the keys"),
+        (open_key, r"hub\.key.*(chmod|600)"),
+        (without_exchange, r"exchange.*does not exist"),
+    ],
+)
+def test_nothing_is_asked_before_roster_and_key_are_in_order(
+    cli: Cli, tmp_path: Path, damage: Callable[[Path], None], says: str
+):
+    toml = roster(tmp_path, ["ES", "FI", "IT"])
+    damage(toml)
+    ran = cli("freq", toml, "--out", tmp_path / "out")
+    assert_refused(ran, BAD_INPUT, says)
+    assert not any((tmp_path / "exchange").rglob("*"))
+    assert_no_result(tmp_path / "out")
+
+
+def test_who_is_left_out_must_be_a_site(cli: Cli, made: dict[str, Made], tmp_path: Path):
+    toml = federation(tmp_path, made["ES"], made["FI"])
+    ran = cli("freq", toml, "--without", "XX", "--out", tmp_path / "out")
+    assert_refused(ran, USAGE, r"--without XX: federation small has no site of that name")
 
 
 def test_refusal_by_a_policy_names_site_and_floor(cli: Cli, made: dict[str, Made], tmp_path: Path):

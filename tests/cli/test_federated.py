@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -17,6 +18,7 @@ from genome_eu.demo.people import SITES
 from genome_eu.demo.run import Demo
 from tests.cli.running import PROGRAM, Ran, contents, federation, half_made
 from tests.federation.exchanges import roster
+from tests.federation.policies import floors_file
 from tests.federation.small_sites import Made
 
 WAIT_S = 60.0
@@ -33,7 +35,7 @@ Cli = Callable[..., Ran]
 def test_nothing_about_a_person_is_in_a_federated_result(
     cli: Cli, made: dict[str, Made], tmp_path: Path, command: str
 ):
-    toml = federation(tmp_path / "eu", *made.values(), policy="default")
+    toml = federation(tmp_path / "eu", *made.values(), policy=str(floors_file(tmp_path)))
     ran = cli(command, toml, *QUESTIONS[command], "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
     files = contents(tmp_path / "out")
@@ -68,6 +70,25 @@ def test_every_refusal_is_one_line_that_names_the_site_and_its_policy(
     assert not half_made(tmp_path)
 
 
+def test_what_a_person_must_decide_about_is_said_in_one_line(
+    cli: Cli, made: dict[str, Made], tmp_path: Path
+):
+    toml = federation(tmp_path / "eu", *made.values(), policy="default")
+    ran = cli("freq", toml, "--out", tmp_path / "out")
+    assert (ran.code, ran.err.count("\n")) == (4, 1)
+    assert "the site's data officer must decide" in ran.err
+    assert not (tmp_path / "out" / "result.json").exists()
+
+
+def test_a_site_is_left_out_only_when_one_says_so(cli: Cli, made: dict[str, Made], tmp_path: Path):
+    toml = federation(tmp_path / "eu", *made.values())
+    for options, sites in ((("--without", "IT"), ["ES", "FI"]), ((), ["ES", "FI", "IT"])):
+        ran = cli("freq", toml, *options, "--out", tmp_path / "out")
+        assert ran.code == 0, ran.err
+        releases = json.loads((tmp_path / "out" / "result.json").read_text())["releases"]
+        assert sorted({item["site"] for item in releases}) == sites
+
+
 def test_a_damaged_chunk_at_one_site_names_that_site(
     cli: Cli, made: dict[str, Made], tmp_path: Path
 ):
@@ -89,7 +110,7 @@ def test_an_interrupted_question_keeps_its_study_and_no_result(
     tmp_path: Path, number: signal.Signals
 ):
     """It waits for a site that does not answer; asked again, it would go on from here."""
-    toml = roster(tmp_path, ["ES"], timeout_s=WAIT_S)
+    toml = roster(tmp_path, ["ES"], timeout_s=10 * WAIT_S)
     process = subprocess.Popen(
         [*PROGRAM, "freq", str(toml), "--out", str(tmp_path / "out")],
         stdout=subprocess.PIPE,
@@ -98,7 +119,7 @@ def test_an_interrupted_question_keeps_its_study_and_no_result(
     )
     try:
         end = time.monotonic() + WAIT_S
-        while not any((tmp_path / "exchange").rglob("plan.tar")):
+        while not any((tmp_path / "exchange").rglob("hub.plan.cover.json")):
             assert process.poll() is None, "it ended before it was interrupted"
             assert time.monotonic() < end, "it asked nothing"
             time.sleep(0.01)
@@ -111,7 +132,7 @@ def test_an_interrupted_question_keeps_its_study_and_no_result(
     assert "Traceback" not in err
     assert len(err.splitlines()) <= 1
     left = {Path(name).name for name in contents(tmp_path / "out")}
-    assert left == {"study.json", "log.jsonl", "plan.tar"}
+    assert left == {"study.json", "log.jsonl", "plan.tar", "heads.json"}
 
 
 def test_a_reader_that_goes_away_is_no_error(made: dict[str, Made]):

@@ -10,6 +10,8 @@ import pytest
 
 HEAVY = {
     "bio2zarr",
+    "crypt4gh",
+    "cryptography",
     "dask",
     "distributed",
     "matplotlib",

@@ -13,15 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genome_eu.disclosure import Facts, Release, load_policy, release
+from genome_eu.disclosure import Airlock, Facts, Judged, load_policy
+from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError
-from genome_eu.federation.bundle import Bundle, MemoryArrays, write_answer, write_plan
+from genome_eu.federation.bundle import (
+    Bundle,
+    MemoryArrays,
+    SecureSum,
+    write_answer,
+    write_masked,
+    write_plan,
+)
 from genome_eu.federation.plan import (
+    FORMAT,
     GenotypeCountsParameters,
     Plan,
     ProjectionParameters,
     array_digest,
 )
+from genome_eu.federation.secure_sum import Floors
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.counts import GroupSizes
 
@@ -34,6 +44,8 @@ def group_sizes_plan(sites: tuple[str, ...] = ("ES",)) -> Plan:
         study="made",
         round=0,
         sites=sites,
+        reader="hub",
+        secure_sum=False,
         statistic="group_sizes",
         version=1,
         parameters={"by": ["sex"]},
@@ -54,6 +66,8 @@ def projection_plan(rows: int = 5, width: int = 2) -> tuple[Plan, dict[str, NDAr
         study="made",
         round=3,
         sites=("ES", "FI"),
+        reader="hub",
+        secure_sum=False,
         statistic="pca_projection",
         version=1,
         parameters=ProjectionParameters().model_dump(mode="json"),
@@ -71,6 +85,8 @@ def counts_plan(rows: int, rows_per_shard: int) -> Plan:
         study="made",
         round=1,
         sites=("ES",),
+        reader="hub",
+        secure_sum=False,
         statistic="genotype_counts",
         version=1,
         parameters=parameters,
@@ -80,17 +96,17 @@ def counts_plan(rows: int, rows_per_shard: int) -> Plan:
     )
 
 
-def released(
+def judged(
     shards: Iterable[tuple[Aggregate, Facts]], plan: Plan, site: str = "ES", policy: str = "default"
-) -> Release:
-    """What the airlock lets out of these shards."""
-    return release(
+) -> Judged:
+    """What the airlock says of these shards."""
+    return Airlock(load_policy(policy)).judge(
         shards,
+        Exposure(()),
         site=site,
         plan=plan.hash,
         statistic=plan.statistic,
         version=plan.version,
-        policy=load_policy(policy),
         spool=MemoryArrays(),
     )
 
@@ -103,7 +119,20 @@ def small_answer(path: Path) -> Path:
         people=np.array([29, 31]),
         labels=np.frombuffer(b"F\nM", np.uint8),
     )
-    write_answer(path, released([(part, Facts(people=60))], plan), COHORT)
+    write_answer(path, judged([(part, Facts(people=60))], plan), COHORT)
+    return path
+
+
+def small_masked(path: Path) -> Path:
+    """An answer under masks."""
+    clear = Bundle(small_answer(path.with_suffix(".clear")))
+    said = SecureSum(
+        context="d" * 64,
+        floors=Floors.of(load_policy("default")),
+        commitments=("e" * 64,),
+    )
+    noise = np.random.default_rng(7).integers(0, 2**64, 3, np.uint64)
+    write_masked(path, clear, lambda shard: {"people": noise, "people_total": noise[:1]}, said)
     return path
 
 
@@ -146,7 +175,7 @@ def same_or_refused(path: Path, content: bytes, sound: Any) -> bool:
 def manifest_for(contents: dict[str, bytes], **changes: Any) -> dict[str, Any]:
     """A manifest that lists these members truly."""
     return {
-        "format": 1,
+        "format": FORMAT,
         "kind": "answer",
         "site": "ES",
         "plan": "a" * 64,

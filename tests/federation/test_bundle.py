@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genome_eu.disclosure import Facts
+from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError
 from genome_eu.federation.answer import from_bundle
 from genome_eu.federation.bundle import (
@@ -23,6 +24,8 @@ from genome_eu.federation.bundle import (
     _tar_end,
     _tar_header,
     _write_member,
+    judged_from,
+    record,
     write_answer,
     write_plan,
     write_refusal,
@@ -33,19 +36,22 @@ from tests.federation.bundles import (
     COHORT,
     bundle_of,
     counts_plan,
+    judged,
     manifest_for,
     npy,
     projection_plan,
     read_all,
-    released,
     same_or_refused,
     small_answer,
+    small_masked,
     small_plan,
     tar_of,
 )
 
 LABEL = "shard-000000/labels.npy"
-MAKERS = [small_plan, small_answer]
+MAKERS = [small_plan, small_answer, small_masked]
+# What is under masks is read by the same code: enough for what takes every byte.
+TWO = MAKERS[:2]
 
 
 def plausible(kind: type[Aggregate], rows: int, seed: int) -> Aggregate:
@@ -63,6 +69,8 @@ def plausible(kind: type[Aggregate], rows: int, seed: int) -> Aggregate:
             values[item.name] = np.ones(shape, bool)
         else:
             values[item.name] = rng.integers(40, 60, shape).astype(dtype)
+    if "trait_group" in values:
+        values["trait_group"][:] = 0
     for name in ("people", "called", "people_total"):
         if name in values:
             values[name] = np.full_like(values[name], 200)
@@ -79,10 +87,10 @@ def test_every_aggregate_comes_back_bit_by_bit(tmp_path, statistic):
     kind = AGGREGATES[statistic]
     rows = [4, 4, 1] if has_rows(kind) else [0]
     parts = [plausible(kind, size, seed) for seed, size in enumerate(rows)]
-    facts = Facts(people=200, minor_alleles=np.full(4, 90))
+    facts = Facts(people=200, groups=(Facts(people=200),), minor_alleles=np.full(4, 90))
     plan = counts_plan(9, 4).model_copy(update={"statistic": statistic})
     path = tmp_path / "answer.tar"
-    made = released([(part, facts) for part in parts], plan, policy="open-data")
+    made = judged([(part, facts) for part in parts], plan, policy="open-data")
     write_answer(path, made, COHORT)
     answer = from_bundle(Bundle(path), plan, "ES")
     assert (answer.policy, answer.cohort, answer.bytes) == (
@@ -90,7 +98,7 @@ def test_every_aggregate_comes_back_bit_by_bit(tmp_path, statistic):
         COHORT,
         path.stat().st_size,
     )
-    assert [vars(item) for item in made.evidence] == [one.model_dump() for one in answer.evidence]
+    assert [record(item) for item in made.evidence] == list(answer.evidence)
     for number, part in enumerate(parts):
         back = answer.shard(number)
         assert type(back) is kind
@@ -138,7 +146,7 @@ def test_equal_content_is_equal_bytes_and_an_ordinary_tar(tmp_path, make):
 # -- damage ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("make", TWO)
 def test_every_flipped_byte_is_noticed(tmp_path, make):
     """Also in headers and filling, which nobody reads: there is one spelling of a bundle."""
     path = make(tmp_path / "sound.tar")
@@ -295,7 +303,7 @@ def test_a_member_that_is_listed_and_absent_is_refused(tmp_path):
 )
 def test_names_that_are_not_arrays_of_a_bundle_are_refused(tmp_path, name):
     path = sealed(tmp_path / "a.tar", {name: npy(np.arange(3))})
-    with pytest.raises(BundleError, match="is not a genome_eu bundle of format 1"):
+    with pytest.raises(BundleError, match="is not a genome_eu bundle of format 2"):
         Bundle(path)
     assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
 
@@ -399,14 +407,14 @@ def test_a_shard_is_what_its_statistic_declares(tmp_path, changes, match):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"format": 2}, "is not a genome_eu bundle of format 1"),
-        ({"kind": "code"}, "is not a genome_eu bundle of format 1"),
-        ({"site": "../ES"}, "is not a genome_eu bundle of format 1"),
-        ({"plan": "a" * 63}, "is not a genome_eu bundle of format 1"),
-        ({"comment": "HG00096"}, "is not a genome_eu bundle of format 1"),
-        ({"message": "x" * 501}, "is not a genome_eu bundle of format 1"),
-        ({"shards": -1}, "is not a genome_eu bundle of format 1"),
-        ({"members": [{"name": LABEL, "bytes": 2**40, "sha256": "0" * 64}]}, "format 1"),
+        ({"format": 1}, "is not a genome_eu bundle of format 2"),
+        ({"kind": "code"}, "is not a genome_eu bundle of format 2"),
+        ({"site": "../ES"}, "is not a genome_eu bundle of format 2"),
+        ({"plan": "a" * 63}, "is not a genome_eu bundle of format 2"),
+        ({"comment": "HG00096"}, "is not a genome_eu bundle of format 2"),
+        ({"message": "x" * 501}, "is not a genome_eu bundle of format 2"),
+        ({"shards": -1}, "is not a genome_eu bundle of format 2"),
+        ({"members": [{"name": LABEL, "bytes": 2**40, "sha256": "0" * 64}]}, "format 2"),
     ],
 )
 def test_a_manifest_says_nothing_that_is_not_foreseen(tmp_path, changes, match):
@@ -428,7 +436,7 @@ def test_a_manifest_says_nothing_that_is_not_foreseen(tmp_path, changes, match):
     ],
 )
 def test_a_manifest_that_is_not_one_is_refused(tmp_path, head):
-    with pytest.raises(BundleError, match=r"is not a genome_eu bundle of format 1 \("):
+    with pytest.raises(BundleError, match=r"is not a genome_eu bundle of format 2 \("):
         Bundle(sealed_manifest(tmp_path / "a.tar", head, {}))
 
 
@@ -466,6 +474,8 @@ def test_a_hash_names_one_plan():
         "study": "other",
         "round": 4,
         "sites": ["ES"],
+        "reader": "ana",
+        "secure_sum": True,
         "statistic": "pca_scores",
         "version": 2,
         "parameters": {"pca": "x"},
@@ -480,12 +490,54 @@ def test_a_hash_names_one_plan():
 @pytest.mark.parametrize("make", MAKERS)
 def test_an_answer_is_not_a_plan_nor_the_other_way_round(tmp_path, make):
     bundle = Bundle(make(tmp_path / "a.tar"))
-    if bundle.manifest.kind == "plan":
+    if make is small_plan:
         with pytest.raises(BundleError, match="is not an answer of a known statistic"):
             bundle.shard(0)
     else:
         with pytest.raises(BundleError, match="is not a plan"):
             bundle.inputs()
+
+
+def test_an_answer_under_masks_is_not_read_as_numbers_of_a_site(tmp_path):
+    bundle = Bundle(small_masked(tmp_path / "a.tar"))
+    with pytest.raises(BundleError, match="is under masks; only a sum can be read"):
+        bundle.shard(0)
+    assert {name: array.dtype for name, array in bundle.masked(0).items()} == {
+        "people": np.uint64,
+        "people_total": np.uint64,
+    }
+    with pytest.raises(BundleError, match="is not a judged answer"):
+        judged_from(bundle, Exposure(()), {})
+    with pytest.raises(BundleError, match="is not under masks"):
+        Bundle(small_answer(tmp_path / "b.tar")).masked(0)
+
+
+@pytest.mark.parametrize(("make", "secure"), [(small_answer, True), (small_masked, False)])
+def test_an_answer_is_masked_exactly_where_its_plan_asks_for_it(tmp_path, make, secure):
+    plan = counts_plan(4, 4).model_copy(update={"secure_sum": secure})
+    path = make(tmp_path / "a.tar")
+    said = Bundle(path).manifest.model_copy(
+        update={"plan": plan.hash, "statistic": plan.statistic, "version": plan.version}
+    )
+    bundle = Bundle(path)
+    bundle.manifest = said
+    with pytest.raises(BundleError, match="is not masked as the plan asks"):
+        from_bundle(bundle, plan, "ES")
+
+
+def test_what_was_judged_comes_back_with_its_reasons(tmp_path):
+    plan = counts_plan(4, 4)
+    made = judged([(plausible(AGGREGATES[plan.statistic], 4, 1), Facts(people=200))], plan)
+    write_answer(tmp_path / "a.tar", made, COHORT)
+    reasons = {item.check: item.reason for item in made.evidence if item.reason}
+    back = judged_from(Bundle(tmp_path / "a.tar"), made.exposure, reasons)
+    assert (back.verdict, back.evidence) == (made.verdict, made.evidence)
+
+
+def test_only_what_was_judged_is_written(tmp_path):
+    with pytest.raises(BundleError, match="dict has not passed the airlock"):
+        write_answer(tmp_path / "a.tar", {"people": 60}, COHORT)
+    assert not list(tmp_path.iterdir())
 
 
 # -- fuzz --------------------------------------------------------------------------------------
@@ -498,7 +550,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, Any]]:
 
 
 @given(
-    which=st.integers(0, 1),
+    which=st.integers(0, len(MAKERS) - 1),
     cuts=st.lists(
         st.tuples(
             st.integers(0, 10_239), st.integers(0, 600), st.binary(max_size=40), st.booleans()
@@ -543,7 +595,7 @@ def test_an_array_in_any_shape_gives_numbers_or_a_refusal(tmp_path_factory, cont
         array = Bundle(path).array(LABEL)
     except BundleError:
         return
-    assert array.dtype.str in ("<i8", "<f8", "|b1", "|u1")
+    assert array.dtype.str in ("<i8", "<f8", "|b1", "|u1", "<u8")
 
 
 @given(

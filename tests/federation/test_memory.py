@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import genome_eu as ge
-from genome_eu.errors import Refused
+from genome_eu.errors import NeedsReview, Refused
 from genome_eu.federation.carriers.memory import Memory
 from genome_eu.federation.coordinator import Federation
 from genome_eu.federation.single import open_cohort
@@ -19,9 +19,7 @@ from tests.federation.small_sites import Made
 
 class TestMemory(CarrierContract):
     @contextlib.contextmanager
-    def opened(
-        self, made: dict[str, Made], folder: Path, policy: str = "default"
-    ) -> Iterator[Federation]:
+    def opened(self, made: dict[str, Made], folder: Path, policy: Path) -> Iterator[Federation]:
         cohorts = {name: ge.open_cohort(site.store) for name, site in made.items()}
         yield ge.federate(cohorts, policy=policy)
 
@@ -30,9 +28,7 @@ class TestMemoryWithStudy(CarrierContract):
     """Answers go through bundles in a study folder."""
 
     @contextlib.contextmanager
-    def opened(
-        self, made: dict[str, Made], folder: Path, policy: str = "default"
-    ) -> Iterator[Federation]:
+    def opened(self, made: dict[str, Made], folder: Path, policy: Path) -> Iterator[Federation]:
         lines = ['name = "small"']
         for name, site in made.items():
             lines += ["[[site]]", f'name = "{name}"', f'cohort = "{site.store}"']
@@ -43,7 +39,7 @@ class TestMemoryWithStudy(CarrierContract):
 
 def test_a_site_without_a_policy_lets_nothing_out(made):
     site = open_cohort(made["ES"].store)._site
-    assert site.policy is None
+    assert (site.policy, site.airlock) == (None, None)
     eu = Federation("none", Memory({"ES": site}), ("ES",))
     with pytest.raises(Refused, match="site ES: .*has no disclosure policy; nothing leaves"):
         eu.frequencies()
@@ -59,3 +55,9 @@ def test_only_releases_are_carried(made):
     eu = Federation("leaky", Memory({"ES": Leaky()}), ("ES",))
     with pytest.raises(TypeError, match="only the airlock's releases are carried"):
         eu.frequencies()
+
+
+def test_what_a_person_must_decide_about_stays_in_this_process_too(made):
+    cohorts = {name: ge.open_cohort(site.store) for name, site in made.items()}
+    with pytest.raises(NeedsReview, match=r"site ES: .*the site's data officer must decide"):
+        ge.federate(cohorts, policy="default").frequencies()

@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 import genome_eu as ge
-from genome_eu.errors import BadInput, PolicyError
-from genome_eu.federation.bundle import Bundle
-from genome_eu.federation.carriers.exchange import ExchangeInbox
+from genome_eu.errors import BadInput, NoAnswer, PolicyError
+from genome_eu.federation.desk import Desk
 from genome_eu.federation.plan import (
     Ask,
     GroupSizesParameters,
@@ -28,25 +27,31 @@ from genome_eu.federation.plan import (
     TraitMomentsParameters,
     VariantListParameters,
 )
-from genome_eu.federation.serve import answer_one, open_served, read_settings, serve
-from genome_eu.federation.site import Site
+from genome_eu.federation.roster import accept_roster, sign_roster
+from genome_eu.federation.serve import open_desk, serve
+from genome_eu.federation.settings import read_settings
+from genome_eu.federation.status import read_status
 from genome_eu.stats.counts import GroupSizes
 from genome_eu.stats.linear import DesignSums
 from genome_eu.stats.pca import ProjectionSums
 from genome_eu.stats.traits import TraitMoments
 from genome_eu.stats.variants import VariantList
-from tests.federation.exchanges import asked, reply, roster, served, site_of
+from tests.federation.exchanges import (
+    arrived,
+    asked,
+    desk_of,
+    keys_of,
+    name_of,
+    posted,
+    reply,
+    roster,
+    served,
+    state_of,
+)
+from tests.federation.policies import floors_file
 from tests.federation.small_sites import Made, make
-from tests.federation.test_exchange import put_plan
 
 WAIT_S = 60.0
-
-
-@pytest.fixture
-def exchange(tmp_path: Path) -> Path:
-    path = tmp_path / "exchange"
-    path.mkdir()
-    return path
 
 
 def sizes(*by: str) -> Ask:
@@ -73,6 +78,7 @@ REFUSALS = {
             DesignSums,
             LinearParameters(
                 traits=("ldl",),
+                groups=(0,),
                 covariates=(),
                 pca=None,
                 trait_mean=(),
@@ -89,14 +95,18 @@ REFUSALS = {
 
 
 @pytest.fixture(scope="module")
-def es(made: dict[str, Made]) -> Site:
-    return site_of(made["ES"])
+def es(made: dict[str, Made], tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, Path]:
+    """A desk that is asked many things, and the folder of its federation."""
+    folder = tmp_path_factory.mktemp("es")
+    roster(folder, list(made))
+    return desk_of(made["ES"], folder, floors_file(folder)), folder
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_a_refusal_says_why_and_nothing_of_people_or_places(es, made, exchange, case):
+def test_a_refusal_says_why_and_nothing_of_people_or_places(es, made, case):
     question, reason, words = REFUSALS[case]
-    manifest = reply(es, exchange, question).manifest
+    desk, folder = es
+    manifest = reply(desk, question, folder, case.replace(" ", "-")).manifest
     assert (manifest.kind, manifest.site, manifest.reason) == ("refusal", "ES", reason)
     assert words in manifest.message
     assert manifest.members == ()
@@ -106,57 +116,62 @@ def test_a_refusal_says_why_and_nothing_of_people_or_places(es, made, exchange, 
         assert secret not in manifest.message
 
 
-def test_a_damaged_cohort_is_told_to_the_log_and_not_to_the_coordinator(tmp_path, exchange, caplog):
-    site = site_of(make(tmp_path, "ES"))
-    for chunk in (site.store.path / "genome_eu" / "row_counts").rglob("0*"):
+def test_a_damaged_cohort_is_told_to_the_log_and_not_to_the_coordinator(made, tmp_path, caplog):
+    roster(tmp_path, list(made))
+    desk = desk_of(make(tmp_path, "ES"), tmp_path, floors_file(tmp_path))
+    for chunk in (desk.site.store.path / "genome_eu" / "row_counts").rglob("0*"):
         chunk.write_bytes(b"damage")
     with caplog.at_level(logging.ERROR):
-        manifest = reply(site, exchange, Ask(VariantList, VariantListParameters())).manifest
+        question = Ask(VariantList, VariantListParameters())
+        manifest = reply(desk, question, tmp_path).manifest
     assert (manifest.kind, manifest.reason) == ("refusal", "input")
     assert manifest.message == "its cohort or the plan of variant_list cannot be used; see its log"
     assert "damaged" in caplog.text
 
 
-def test_a_bug_of_ours_becomes_a_refusal_without_details_and_the_daemon_lives_on(
-    made, exchange, caplog
-):
-    site = site_of(made["ES"])
+@pytest.fixture
+def desk(made: dict[str, Made], tmp_path: Path) -> Desk:
+    """A desk of its own."""
+    roster(tmp_path, list(made))
+    return desk_of(made["ES"], tmp_path, floors_file(tmp_path))
 
+
+def test_a_bug_of_ours_becomes_a_refusal_without_details_and_the_daemon_lives_on(
+    desk, tmp_path, caplog
+):
     def bug(plan, inputs):
         raise RuntimeError("ES-person-004 at /secret/place has genotype 2")
         yield
 
     broken, sound = sizes("sex"), moments("ldl")
-    site._answers["group_sizes"] = bug
+    desk.site._answers["group_sizes"] = bug
     plans = [asked(broken, ("ES",), "first"), asked(sound, ("ES",), "second")]
-    with caplog.at_level(logging.INFO), served(exchange, [site]):
-        for plan in plans:
-            put_plan(exchange, plan)
-            answer = exchange / plan.study / "0000" / "ES.tar"
-            wait_for(answer.exists)
-    said = (exchange / "first" / "0000" / "ES.tar").read_bytes()
+    with caplog.at_level(logging.INFO), served(desk):
+        for plan, kind in zip(plans, ("refusal", "answer"), strict=True):
+            posted(desk.post, desk.roster, plan)
+            wait_for(lambda plan=plan, kind=kind: arrived(desk, plan, tmp_path, kind))
+    said = arrived(desk, plans[0], tmp_path, "refusal").path.read_bytes()
     assert b"internal error; see its log" in said
     assert b'"reason":"fault"' in said
     for secret in (b"person", b"secret", b"genotype", b"RuntimeError", b"Traceback"):
         assert secret not in said
     assert "ES-person-004" in caplog.text
-    assert b'"kind":"answer"' in (exchange / "second" / "0000" / "ES.tar").read_bytes()
+    ledger = (state_of(tmp_path, "ES") / "ledger.jsonl").read_text()
+    assert "ES-person-004" not in ledger
 
 
-def test_a_plan_that_keeps_killing_its_site_is_given_up(made, tmp_path, exchange):
+def test_a_plan_that_keeps_killing_its_site_is_given_up(desk, tmp_path):
     """Out of memory, say: the site restarts, and would otherwise begin the same plan for ever."""
     plan = asked(sizes("sex"), ("ES",), "deadly")
-    put_plan(exchange, plan)
-    for attempt in range(10):
-        site = site_of(made["ES"], state=tmp_path / "state")
-        if attempt < 9:
-            assert site.state.begin(plan.hash) == attempt
-    (request,) = ExchangeInbox(exchange, "ES").plans()
-    assert answer_one(site, ExchangeInbox(exchange, "ES"), request)
-    answer = Bundle(exchange / "deadly" / "0000" / "ES.tar").manifest
+    posted(desk.post, desk.roster, plan)
+    attempts = 20
+    for attempt in range(attempts):
+        assert desk.site.state.begin(plan.hash) == attempt
+    assert desk.attend() == 1
+    answer = arrived(desk, plan, tmp_path, "refusal").manifest
     assert (answer.kind, answer.reason) == ("refusal", "fault")
     # Asked anew, it has a clean slate.
-    assert site_of(made["ES"], state=tmp_path / "state").state.begin(plan.hash) == 0
+    assert desk.site.state.begin(plan.hash) == 0
 
 
 def wait_for(ready, limit_s: float = WAIT_S) -> None:
@@ -166,34 +181,61 @@ def wait_for(ready, limit_s: float = WAIT_S) -> None:
         time.sleep(0.02)
 
 
-def test_the_exchange_losing_a_study_does_not_stop_the_daemon(made, exchange):
+def test_the_exchange_losing_a_study_does_not_stop_the_daemon(desk, tmp_path):
     """A coordinator that tidies up while a site still computes."""
-    site = site_of(made["ES"])
-    answer, plan = site.answer, asked(sizes("sex"), ("ES",), "gone")
-    after = asked(sizes("sex"), ("ES",), "after")
-    place = put_plan(exchange, plan)
+    gone, after = (asked(sizes("sex"), ("ES",), study) for study in ("gone", "after"))
+    answer = desk.site.answer
 
     def slowly(plan, inputs):
         if plan.study == "gone":
-            (place / "plan.tar").unlink(missing_ok=True)
-            place.rmdir()
+            desk.post.discard(name_of(gone, "hub", "plan"))
         return answer(plan, inputs)
 
-    site.answer = slowly
-    with served(exchange, [site]):
-        wait_for(lambda: not place.exists())
-        put_plan(exchange, after)
-        wait_for((exchange / "after" / "0000" / "ES.tar").exists)
+    desk.site.answer = slowly
+    posted(desk.post, desk.roster, gone)
+    with served(desk):
+        wait_for(lambda: arrived(desk, gone, tmp_path))
+        posted(desk.post, desk.roster, after)
+        wait_for(lambda: arrived(desk, after, tmp_path))
+    assert desk.post.cover(name_of(gone, "hub", "plan")) is None
 
 
-def test_a_daemon_without_plans_stops_when_told_or_when_idle(made, exchange):
-    site, stop = site_of(made["ES"]), threading.Event()
-    assert serve(site, ExchangeInbox(exchange, "ES"), stop=stop, idle_exit_s=0.2) == 0
+def test_a_daemon_without_plans_stops_when_told_or_when_idle(desk):
+    stop = threading.Event()
+    assert serve([desk], stop=stop, idle_exit_s=0.2) == 0
     stop.set()
-    assert serve(site, ExchangeInbox(exchange, "ES"), stop=stop) == 0
-    put_plan(exchange, asked(sizes("sex"), ("ES",)))
+    assert serve([desk], stop=stop) == 0
+    posted(desk.post, desk.roster, asked(sizes("sex"), ("ES",)))
     stop.clear()
-    assert serve(site, ExchangeInbox(exchange, "ES"), stop=stop, idle_exit_s=0.2) == 1
+    assert serve([desk], stop=stop, idle_exit_s=0.2) == 1
+
+
+def test_an_exchange_out_of_reach_is_waited_for(desk, tmp_path, monkeypatch):
+    """What goes wrong meanwhile stands in the status; nobody is refused for it."""
+    plan, state = asked(sizes("sex"), ("ES",)), state_of(tmp_path, "ES")
+    posted(desk.post, desk.roster, plan)
+    publish = type(desk.post).publish
+
+    def unreachable(*_):
+        raise NoAnswer("the exchange cannot be reached")
+
+    monkeypatch.setattr(type(desk.post), "publish", unreachable)
+    with served(desk):
+        wait_for(lambda: (found := read_status(state)) and found.last_error)
+        assert read_status(state).last_error == "the exchange cannot be reached"
+        monkeypatch.setattr(type(desk.post), "publish", publish)
+        wait_for(lambda: arrived(desk, plan, tmp_path))
+    assert arrived(desk, plan, tmp_path, "refusal") is None
+    status = read_status(state)
+    assert (status.waiting, status.work, status.stopped is not None) == (0, None, True)
+
+
+def test_one_daemon_serves_several_cohorts(made, tmp_path):
+    roster(tmp_path, list(made))
+    desks = [desk_of(site, tmp_path, floors_file(tmp_path)) for site in made.values()]
+    plan = asked(sizes("sex"), tuple(made))
+    posted(desks[0].post, desks[0].roster, plan)
+    assert serve(desks, stop=threading.Event(), idle_exit_s=0.2) == len(made)
 
 
 # -- settings ----------------------------------------------------------------------------------
@@ -205,7 +247,7 @@ def test_a_daemon_without_plans_stops_when_told_or_when_idle(made, exchange):
         (None, "cannot be read; make one with `genome-eu site init`"),
         (b"name = ", "is not valid TOML"),
         (b"\xff", "is not valid TOML"),
-        (b'name = "ES"\ncohort = "a.vcz"\n', "exchange: field required"),
+        (b'name = "ES"\n', "cohort: field required"),
         (b'name = "E/S"\ncohort = "a"\nexchange = "b"\n', "name: string should match pattern"),
         (b'name = "ES"\ncohort = "a"\nexchange = "b"\nport = 80\n', "port: extra inputs"),
     ],
@@ -220,16 +262,58 @@ def test_settings_that_are_wrong_say_what_and_where(tmp_path, content, match):
 
 
 def settings(folder: Path, made: Made, **more: str) -> Path:
-    values = {"name": made.name, "cohort": str(made.store), "exchange": "exchange"}
-    values |= {"state": f"state-{made.name}"} | more
+    """`site.toml` of a site that has accepted the roster in that folder."""
+    values = {"name": made.name, "cohort": str(made.store), "keys": f"{made.name}.key"}
+    values |= {"state": f"sites/{made.name}", "exchange": "exchange"} | more
     path = folder / f"{made.name}.toml"
     path.write_text("".join(f'{key} = "{value}"\n' for key, value in values.items()))
+    if not (folder / f"{made.name}.key").exists():
+        keys_of(made.name).write(folder / f"{made.name}.key", None)
+    if (folder / "federation.toml").exists():
+        accept_roster(state_of(folder, made.name), folder / "federation.toml")
     return path
 
 
-def test_nothing_is_served_under_a_policy_that_cannot_be_read(made, tmp_path, exchange):
+def opened(path: Path) -> Desk:
+    with open_desk(path) as desk:
+        return desk
+
+
+def test_nothing_is_served_under_a_policy_that_cannot_be_read(made, tmp_path):
+    roster(tmp_path, list(made))
     with pytest.raises(PolicyError, match="cannot be read"):
-        open_served(settings(tmp_path, made["ES"], policy="missing.toml"))
+        opened(settings(tmp_path, made["ES"], policy="missing.toml"))
+
+
+def test_nothing_is_served_before_a_roster_is_accepted(made, tmp_path):
+    with pytest.raises(BadInput, match="no roster was accepted"):
+        opened(settings(tmp_path, made["ES"]))
+
+
+def test_nothing_is_served_under_keys_that_the_roster_does_not_list(made, tmp_path):
+    roster(tmp_path, list(made))
+    keys_of("somebody").write(tmp_path / "ES.key", None)
+    with pytest.raises(BadInput, match="lists other keys for ES"):
+        opened(settings(tmp_path, made["ES"]))
+
+
+def test_two_daemons_on_one_state_are_refused(made, tmp_path):
+    """Each of them would answer, and the ledger would have two stories."""
+    roster(tmp_path, list(made))
+    path = settings(tmp_path, made["ES"])
+    with open_desk(path), pytest.raises(BadInput, match="another `genome-eu site serve` works in"):
+        opened(path)
+    assert opened(path).site.name == "ES"
+
+
+def test_the_floor_of_the_roster_holds_at_every_site(made, tmp_path):
+    path = roster(tmp_path, list(made))
+    path.write_text(path.read_text() + "[floor]\nmin_people = 42\n")
+    sign_roster(path, keys_of("hub"))
+    desk = opened(settings(tmp_path, made["ES"], policy="open-data"))
+    assert desk.airlock.policy.min_people == 42
+    said = reply(desk, sizes("sex"), tmp_path).manifest
+    assert (said.kind, said.reason) == ("refusal", "policy")
 
 
 # -- the process -------------------------------------------------------------------------------
@@ -283,9 +367,9 @@ def test_a_socket_that_listens_would_be_found(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
 def test_sites_in_processes_listen_on_nothing_and_stop_on_sigterm(made, tmp_path):
-    path = roster(tmp_path, list(made), timeout_s=WAIT_S)
+    path = roster(tmp_path, list(made), timeout_s=WAIT_S, secure_sum=True)
     running = {
-        name: start(settings(tmp_path, site), tmp_path / f"{name}.log")
+        name: start(settings(tmp_path, site, policy="open-data"), tmp_path / f"{name}.log")
         for name, site in made.items()
     }
     try:
@@ -302,10 +386,10 @@ def test_sites_in_processes_listen_on_nothing_and_stop_on_sigterm(made, tmp_path
                 process.wait(timeout=30)
     assert codes == dict.fromkeys(made, 0)
     cohorts = {name: ge.open_cohort(site.store) for name, site in made.items()}
-    expected = ge.federate(cohorts).frequencies(by="sex")
+    expected = ge.federate(cohorts, policy="open-data").frequencies(by="sex")
     assert (found["cohort_allele_count"].values == expected["cohort_allele_count"].values).all()
     for name, site in made.items():
         log = (tmp_path / f"{name}.log").read_text()
-        assert len(re.findall(r"answered, [\d]+ bytes", log)) == 3
+        assert len(re.findall(r"answer sent, [\d]+ bytes", log)) == 3
         assert "Traceback" not in log
         assert not [person for person in site.table.index if person in log]

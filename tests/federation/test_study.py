@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 import genome_eu as ge
-from genome_eu.errors import BadInput, StudyError
+from genome_eu.errors import BadInput, StudyError, UsageError
+from genome_eu.federation.bundle import Bundle
 from genome_eu.federation.coordinator import Federation
 from genome_eu.federation.site import Site
 from genome_eu.federation.study import Study
 from tests.federation.carrier_contract import SITES, assert_same_numbers
-from tests.federation.exchanges import roster, served, site_of
+from tests.federation.exchanges import desk_of, roster, served
+from tests.federation.interruptions import COORDINATOR, killed_at
+from tests.federation.policies import floors_file
 
 QUESTIONS = {
     "frequencies": lambda eu: eu.frequencies(by=["sex"]),
@@ -22,7 +27,7 @@ QUESTIONS = {
     "gwas": lambda eu: eu.gwas(["ldl", "crp"], covariates=["age", "sex"]),
 }
 #: Rounds of each question on the small sites; PCA takes as many as it needs.
-ROUNDS = {"frequencies": 3, "gwas": 6}
+ROUNDS = {"frequencies": 3, "gwas": 4}
 
 
 class Died(BaseException):
@@ -31,9 +36,11 @@ class Died(BaseException):
 
 @pytest.fixture
 def roster_file(made, tmp_path) -> Path:
+    policy = floors_file(tmp_path)
     lines = ['name = "small"']
     for name in SITES:
         lines += ["[[site]]", f'name = "{name}"', f'cohort = "{made[name].store}"']
+        lines += [f'policy = "{policy.name}"']
     path = tmp_path / "federation.toml"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -43,14 +50,14 @@ def roster_file(made, tmp_path) -> Path:
 def answered(monkeypatch) -> list[tuple[str, int]]:
     """Every (site, round) that a site was asked and answered, in order."""
     seen: list[tuple[str, int]] = []
-    release = Site.release
+    judge = Site.judge
 
-    def counting(self, plan, inputs, spool):
-        made = release(self, plan, inputs, spool)
+    def counting(self, plan, *more):
+        made = judge(self, plan, *more)
         seen.append((self.name, plan.round))
         return made
 
-    monkeypatch.setattr(Site, "release", counting)
+    monkeypatch.setattr(Site, "judge", counting)
     return seen
 
 
@@ -108,13 +115,14 @@ def test_over_the_exchange_a_study_continues_after_its_coordinator_died(
     made, tmp_path, answered, monkeypatch
 ):
     path = roster(tmp_path, list(SITES))
-    with served(tmp_path / "exchange", [site_of(site) for site in made.values()]):
+    policy = floors_file(tmp_path)
+    with served(*(desk_of(site, tmp_path, policy) for site in made.values())):
         open_round = Study.open_round
 
         def dying(self, plan, inputs):
             if plan.round == 2:
                 raise Died
-            open_round(self, plan, inputs)
+            return open_round(self, plan, inputs)
 
         monkeypatch.setattr(Study, "open_round", dying)
         with pytest.raises(Died):
@@ -125,6 +133,60 @@ def test_over_the_exchange_a_study_continues_after_its_coordinator_died(
         assert Counter(number for _, number in answered) == {0: 3, 1: 3, 2: 3}
         expected = ge.open_federation(path, studies=tmp_path / "other").frequencies("sex")
     assert_same_numbers(found, expected)
+
+
+def test_killed_before_any_change_the_coordinator_goes_on_from_there(made, tmp_path, answered):
+    """Sites that have answered are not asked again, whatever it has kept of their answers."""
+    path = roster(tmp_path, list(SITES), secure_sum=True)
+    desks = [desk_of(site, tmp_path, "open-data") for site in made.values()]
+    ask = QUESTIONS["frequencies"]
+    with served(*desks):
+        expected = ask(ge.open_federation(path))
+        answered.clear()
+        step, died = 0, True
+        while died:
+            studies = tmp_path / f"study-{step}"
+            with killed_at(step, COORDINATOR):
+                ask(ge.open_federation(path, studies=studies))
+                died = False
+            assert_same_numbers(ask(ge.open_federation(path, studies=studies)), expected)
+            assert Counter(answered) == dict.fromkeys(product(SITES, range(3)), 1), step
+            answered.clear()
+            shutil.rmtree(studies)
+            step += 9
+
+
+def test_without_a_site_the_same_study_begins_other_rounds(roster_file, tmp_path, answered):
+    studies = tmp_path / "study"
+    whole = QUESTIONS["frequencies"](opened(roster_file, studies))
+    rest = QUESTIONS["frequencies"](ge.open_federation(roster_file, studies=studies, without="IT"))
+    fewer = QUESTIONS["frequencies"](
+        ge.open_federation(roster_file, studies=tmp_path / "other", without=["IT"])
+    )
+    assert_same_numbers(rest, fewer)
+    assert rest["cohort_allele_total"].values.sum() < whole["cohort_allele_total"].values.sum()
+    study = only_study(studies)
+    ids = [
+        Bundle(study / rounds / "0000" / "plan.tar").manifest.content.study
+        for rounds in ("rounds", "rounds-2")
+    ]
+    assert len(set(ids)) == 2
+    # Each of them is continued by itself.
+    answered.clear()
+    assert_same_numbers(QUESTIONS["frequencies"](opened(roster_file, studies)), whole)
+    assert answered == []
+
+
+@pytest.mark.parametrize(
+    ("without", "match"),
+    [
+        ("XX", "--without XX: federation small has no site of that name"),
+        (SITES, "without all of its sites there is nobody to ask"),
+    ],
+)
+def test_who_cannot_be_left_out_is_said(roster_file, without, match):
+    with pytest.raises(UsageError, match=match):
+        ge.open_federation(roster_file, without=without)
 
 
 def only_study(folder: Path) -> Path:
@@ -198,7 +260,7 @@ def test_a_round_that_asked_something_else_is_not_mixed_with_this_one(
 @pytest.mark.parametrize(
     ("found", "match"),
     [
-        (2, r"format 2 \(genome_eu 9\.9\), this version reads format 1"),
+        (1, r"format 1 \(genome_eu 9\.9\), this version reads format 2"),
         (0, "format 0"),
         (None, "None"),
     ],
@@ -216,7 +278,7 @@ def test_a_study_of_another_version_is_not_guessed_at(
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xff", b'{"format": 1}', b'{"format": 1, "id": "../x"}'],
+    [b"", b"{", b"[]", b"null", b"\xff\xff", b'{"format": 2}', b'{"format": 2, "id": "../x"}'],
 )
 def test_a_damaged_head_is_said_to_be_damaged(roster_file, tmp_path, finished, answered, content):
     (finished / "study.json").write_bytes(content)

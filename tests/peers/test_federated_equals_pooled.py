@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import genome_eu as ge
-from genome_eu.errors import Refused
+from genome_eu.errors import NeedsReview, Refused
+from tests.federation.policies import floors_file
 from tests.peers import oracle
 
 pytestmark = pytest.mark.slow
@@ -113,14 +114,18 @@ def leverage(peer, traits):
     return max(largest)
 
 
-def test_the_default_policy_withholds_rows_and_changes_none(geuvadis, shown):
-    """What is let through is the pooled answer; what is not is what the floors say."""
+def test_floors_withhold_rows_and_change_none(geuvadis, shown, tmp_path):
+    """What is let through is the pooled answer; what is not is what the floors say.
+
+    The floors are those of the default policy, which would have a person look at the answer first.
+    """
     traits = []
     for gene in genes(geuvadis):
         if leverage(geuvadis, [*traits, gene]) > 0.5:
             break
         traits.append(gene)
-    found = federate(geuvadis, "default").gwas(traits, covariates=geuvadis.covariates)
+    asked = federate(geuvadis, floors_file(tmp_path))
+    found = asked.gwas(traits, covariates=geuvadis.covariates)
 
     site = geuvadis.samples["population"].to_numpy(str)
     shareable = np.ones(ROWS, bool)
@@ -146,13 +151,29 @@ def test_the_default_policy_withholds_rows_and_changes_none(geuvadis, shown):
         fitted(found),
         exact,
         shown,
-        "A default policy vs pooled oracle",
+        "A floors of the default policy vs pooled oracle",
         answered,
         traits=len(traits),
         rows_suppressed=f"{ROWS - int(answered.sum()):,} of {ROWS:,}",
     )
     assert 0 < answered.sum() < ROWS
-    assert "default" in found.attrs["policies"]
+    assert found.attrs["policies"] == '["floors"]'
+
+
+def test_the_default_policy_has_a_person_look_first(geuvadis, shown):
+    """Eighty-six people and thousands of rows: membership would be known, whatever the floors."""
+    gene = next(one for one in genes(geuvadis) if leverage(geuvadis, [one]) <= 0.5)
+    questions = {
+        "frequencies": lambda eu: eu.frequencies(),
+        "pca": lambda eu: eu.pca(2),
+        "gwas": lambda eu: eu.gwas(gene, covariates=geuvadis.covariates),
+    }
+    some = geuvadis.cohort.on_rows(geuvadis.cohort.rows.iloc[::50])
+    for name, ask in questions.items():
+        asked = ge.federate({one: some.where(population=one) for one in SITES}, policy="default")
+        with pytest.raises(NeedsReview, match=r"with power (0\.99|1\.00) at 5% false") as refusal:
+            ask(asked)
+        shown(f"A default policy, {name}", said=str(refusal.value).split("; ")[0])
 
 
 def test_the_default_policy_refuses_columns_that_single_out_a_person(geuvadis, shown):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genome_eu.disclosure.airlock import Release, Spool
 from genome_eu.federation.answer import SiteAnswer
-from genome_eu.federation.bundle import EvidenceRecord, MemoryArrays, write_answer
+from genome_eu.federation.bundle import MemoryArrays, record, write_answer
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.study import Study
 
@@ -32,6 +32,9 @@ class LocalSite(Protocol):
 class Memory:
     """Ask sites that live in this process, one after the other. Answers pass their airlocks."""
 
+    #: Everything is asked, and read, here.
+    asker = "here"
+
     def __init__(self, sites: Mapping[str, LocalSite]) -> None:
         self.sites = sites
 
@@ -43,16 +46,17 @@ class Memory:
         for name in missing:
             site, spool = self.sites[name], MemoryArrays()
             try:
-                release = site.release(plan, inputs, spool)
+                released = site.release(plan, inputs, spool)
             except (ValueError, PermissionError) as error:
                 error.args = (f"site {name}: {error}",)
                 raise
-            if not isinstance(release, Release):
+            if not isinstance(released, Release):
                 raise TypeError("only the airlock's releases are carried")
+            judged = released.judged
             if study is not None:
                 with tempfile.TemporaryDirectory() as folder:
                     path = Path(folder) / f"{name}.tar"
-                    write_answer(path, release, site.cohort_digest)
+                    write_answer(path, judged, site.cohort_digest)
                     answers[name] = study.keep(plan, name, path)
                 continue
             sizes = [len(content) for _, content in spool.members()]
@@ -61,9 +65,9 @@ class Memory:
                 spool.get,
                 sum(sizes),
                 len(sizes),
-                release.policy,
-                release.floors,
+                judged.policy,
+                judged.floors,
                 site.cohort_digest,
-                [EvidenceRecord(**vars(item)) for item in release.evidence],
+                [record(item) for item in judged.evidence],
             )
         return answers

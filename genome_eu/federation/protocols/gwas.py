@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genome_eu.errors import TraitError, UsageError
 from genome_eu.federation.plan import Ask, LinearParameters, TraitMomentsParameters
 from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.stats import linear, traits
-from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.traits import TraitMoments
 
 Missing = Literal["mean", "drop"]
@@ -44,16 +44,27 @@ class GwasModel:
 
 
 @dataclass(frozen=True, eq=False)
-class TraitGroup:
-    """Traits that share their people, and their finished shards (lazily, in row order)."""
+class Origins:
+    """The agreed origins of covariates and traits, and the group of each trait.
 
-    traits: list[int]
-    people: int
-    shards: Iterator[linear.LinearResult] = field(repr=False)
+    Traits of a group share their people at every site.
+    """
+
+    covariates: traits.Origins
+    traits: traits.Origins
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """People analysed for each trait, and finished shards (lazily, in row order)."""
+
+    people: NDArray
+    shards: Iterator[linear.LinearResult]
 
 
 def moments(model: GwasModel) -> Rounds:
-    """Origins of covariates and traits, and the groups of traits that share their people."""
+    """Agree on origins, and find out which traits share their people."""
     model.check()
     answer = yield Ask(
         TraitMoments,
@@ -79,7 +90,7 @@ def moments(model: GwasModel) -> Rounds:
     traits.require_variation(list(model.traits), "trait", y)
     names = covariate_names(model, x.mean.size)
     traits.require_variation(names, "covariate", x)
-    return x, y, traits.trait_groups([part.pattern for part in parts])
+    return Origins(x, y, traits.trait_groups([part.pattern for part in parts]))
 
 
 def covariate_names(model: GwasModel, columns: int) -> list[str]:
@@ -88,32 +99,29 @@ def covariate_names(model: GwasModel, columns: int) -> list[str]:
     return [*model.covariates, *(f"PC{number}" for number in range(1, components + 1))]
 
 
-def linear_group(
-    model: GwasModel, panel: Panel, x: traits.Origins, y: traits.Origins, members: list[int]
-) -> Rounds:
-    """Fit the traits of one group: the design first, so that a bad one costs no pass."""
-    names = tuple(model.traits[trait] for trait in members)
+def fit(model: GwasModel, panel: Panel, origins: Origins) -> Rounds:
+    """Fit all traits in one pass: the design first, so that a bad one costs none."""
+    x, y = origins.covariates, origins.traits
     parameters = LinearParameters(
-        traits=names,
+        traits=model.traits,
+        groups=origins.groups,
         covariates=model.covariates,
         pca=model.pca,
-        trait_mean=tuple(y.mean[members]),
-        trait_scale=tuple(y.scale[members]),
+        trait_mean=tuple(y.mean),
+        trait_scale=tuple(y.scale),
         covariate_mean=tuple(x.mean),
         covariate_scale=tuple(x.scale),
         site_effects=model.site_effects,
     )
     answer = yield Ask(linear.DesignSums, parameters)
-    sums = answer.whole()
-    linear.require_independent(sums, covariate_names(model, x.mean.size), list(names))
+    design: linear.DesignSums = answer.whole()
+    linear.require_independent(design, covariate_names(model, x.mean.size), model.traits)
 
-    kind: type[Aggregate] = linear.MeanSums if model.site_effects else linear.RawSums
+    kind: type[linear.RowSums] = linear.MeanSums if model.site_effects else linear.RawSums
     if model.missing == "drop":
         kind = linear.CompleteSums
-    answer = yield Ask(kind, parameters, panel.inputs, panel.size)
-
-    def finished() -> Iterator[linear.LinearResult]:
-        for part in answer.shards():
-            yield linear.finalize(sums, part, y.scale[members])
-
-    return TraitGroup(members, int(sums.people), finished())
+    covariates, number = design.xy.shape
+    width = linear.numbers_per_row(kind, covariates, number, design.people.size)
+    answer = yield Ask(kind, parameters, panel.inputs, panel.size, width)
+    shards = (linear.finalize(design, part, y.scale) for part in answer.shards(design.people))
+    return Fit(design.people[design.trait_group], shards)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -21,36 +20,27 @@ Rounds = Generator[Ask, Answer, Any]
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """The rows of a question, what names them to a site, and what was left out on the way."""
+    """The rows of a question, what names them to a site, and what was left out on the way.
 
-    rows: pd.DataFrame
+    `names(start, stop)` gives the lines of `rows` in a range; `contigs` are in order of appearance.
+    """
+
+    size: int
+    contigs: list[str]
+    names: Callable[[int, int], pd.DataFrame]
     inputs: dict[str, NDArray]
     left_out: dict[str, Any] = field(default_factory=dict)
     build: str = "unknown"
 
-    @cached_property
-    def contigs(self) -> list[str]:
-        """Contigs in order of appearance."""
-        return [str(contig) for contig in self.rows["contig"].unique()]
-
     @property
-    def size(self) -> int:
-        """Number of rows."""
-        return len(self.rows)
+    def rows(self) -> pd.DataFrame:
+        """Names of all rows: columns contig, position, ref, alt, id."""
+        return self.names(0, self.size)
 
     @property
     def digest(self) -> str | None:
         """What names the panel in the provenance of a result."""
         return variants.digest(self.inputs["panel"]) if self.inputs else None
-
-
-def own_panel(rows: pd.DataFrame, chosen: NDArray, build: str) -> Panel:
-    """The panel of a single cohort: the rows chosen (its autosomal ones, as a rule)."""
-    if not chosen.size:
-        raise PanelError("the cohort has no rows on autosomes (1 to 22)")
-    skipped = int((~rows["autosomal"].to_numpy()).sum())
-    left_out = {"rows not on autosomes": skipped} if skipped else {}
-    return Panel(rows.iloc[chosen].reset_index(drop=True), {}, left_out, build)
 
 
 def agree() -> Rounds:
@@ -67,7 +57,15 @@ def agree() -> Rounds:
             "rows withheld by policy": int(part.rows_withheld),
             "rows not at every site": int(part.rows_listed) - len(rows),
         }
-    return Panel(rows, {"panel": text}, {"panel": left_out}, build)
+    contigs = [str(contig) for contig in rows["contig"].unique()]
+    return Panel(
+        len(rows),
+        contigs,
+        lambda start, stop: rows.iloc[start:stop],
+        {"panel": text},
+        {"panel": left_out},
+        build,
+    )
 
 
 def _common_build(builds: dict[str, int]) -> str:
