@@ -24,7 +24,7 @@ from genome_eu.errors import (
     TraitError,
 )
 from genome_eu.federation.book import Book
-from genome_eu.federation.bundle import write_refusal
+from genome_eu.federation.bundle import Bundle, write_refusal
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.doorway import Doorway
 from genome_eu.federation.inbox import Inbox
@@ -142,6 +142,9 @@ class Desk:
             cover = self._outbox.seal(tray, plan)
         self._outbox.deliver(tray, cover)
         review.close(self.folder, plan.hash)
+        said = Bundle(tray.leaving).manifest
+        if said.kind == "answer" and plan.masked:
+            self._doorway.secure_round(tray, plan).forget(said.shards)
         tray.settle()
         return 1
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from genome_eu.atomic import write_whole
+from genome_eu.canonical import canonical
 from genome_eu.disclosure.airlock import Spool
 from genome_eu.disclosure.policy import Policy
 from genome_eu.errors import BundleError, Refused
@@ -140,6 +141,19 @@ class SecureRound:
             commitments=tuple(committed(number) for number in shards),
         )
         write_masked(wire, clear, masked, said)
+
+    def forget(self, shards: int) -> None:
+        """Destroy the secret once the answer lies at the exchange; the salts stay for an auditor.
+
+        Nobody who comes to this folder later can take the masks off an old answer.
+        """
+        key = self._place / _KEY
+        if not key.exists():
+            return
+        secret = key.read_bytes()
+        salts = [secure_sum.shard_salt(secret, self._plan, n).hex() for n in range(shards)]
+        write_whole(self._place / "salts.json", canonical(salts), private=True)
+        key.unlink()
 
     def _kept(self, site: str) -> Path:
         return self._place / f"ready-{site}.json"

@@ -2,6 +2,7 @@
 
     plan.tar, plan.cover.json      the plan, and what its author signed
     ready.key, ready-FI.json       this site's part in a secure sum, and everybody's messages
+    salts.json                     what opens its commitments, once the key is destroyed
     judged.json, answer.tar        by which rules an answer was judged, and the answer
     held                           a person must decide first (`disclosure.review`)
     leaving.tar                    the answer or refusal that the ledger has promised

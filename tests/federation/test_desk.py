@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -219,12 +221,10 @@ def test_messages_may_come_in_any_order_and_more_than_once(here, plan):
     later = asked(SIZES, SITES, number=1)
     desk = here.desk()
     for one in (later, plan):
-        cover = here.ask(one)
+        here.ask(one)
         assert desk.attend() == 1
-        # The very same message, once more.
-        here.remove(one, HUB, "plan")
+        # The very same message, seen again and again.
         assert desk.attend() == 0
-        assert cover.name == name_of(one, HUB, "plan")
     before = {one.round: here.files(one, "ES", "answer") for one in (later, plan)}
     assert events(desk) == 2 * ONCE
     assert desk.attend() == 0
@@ -283,6 +283,25 @@ def test_under_a_new_policy_a_refusal_is_reconsidered(here, plan, tmp_path):
     assert desk.attend() == 1
     assert arrived(desk, plan, here.folder).manifest.kind == "answer"
     assert events(desk) == ["request", "refusal", "delivered", *ONCE]
+
+
+def test_a_site_that_lost_its_working_folder_answers_the_same_or_not_at_all(here, plan, tmp_path):
+    """The ledger remembers what was let out."""
+    here.ask(plan)
+    first = here.desk()
+    assert first.attend() == 1
+    answer = bundle_digest(arrived(first, plan, here.folder))
+    shutil.rmtree(state_of(here.folder, "ES") / "plans")
+    desk = here.desk()
+    assert desk.attend() == 1
+    assert bundle_digest(arrived(desk, plan, here.folder)) == answer
+    assert events(desk) == [*ONCE, "delivered"], "the same, sealed again"
+    shutil.rmtree(state_of(here.folder, "ES") / "plans")
+    # Its name stands in the answer.
+    desk = here.desk(policy=floors_file(tmp_path, name="other"))
+    assert desk.attend() == 1
+    said = arrived(desk, plan, here.folder, "refusal").manifest.message
+    assert re.fullmatch("another answer to plan [0-9a-f]{12} was let out before", said)
 
 
 def test_a_refusal_that_stands_is_said_again(here):
@@ -414,6 +433,23 @@ def test_with_a_full_disk_it_waits_and_goes_on_when_there_is_room(here, plan, tm
     assert 1 <= step < 99
 
 
+def test_however_often_a_disk_is_full_nobody_is_refused_for_it(here, plan, monkeypatch):
+    """Only what kills the daemon counts as an attempt that was never finished."""
+    here.ask(plan)
+    desk = here.desk()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.site, "judge", full)
+        for _ in range(25):
+            with pytest.raises(OSError, match="No space left"):
+                desk.attend()
+    assert desk.attend() == 1
+    assert arrived(desk, plan, here.folder).manifest.kind == "answer"
+
+
 # -- a person decides --------------------------------------------------------------------------
 
 
@@ -455,6 +491,19 @@ def test_a_held_answer_leaves_when_it_is_approved(asks, plan):
     ]
     assert not asks.files(plan, "ES", "held"), "nobody is waited for any more"
     assert not (folder_of(state, plan.hash) / "answer.tar").exists()
+
+
+def test_asked_again_a_site_says_again_that_a_person_must_decide(asks, plan):
+    asks.ask(plan)
+    desk = asks.desk()
+    desk.attend()
+    asks.remove(plan, "ES", "held")
+    desk.attend()
+    assert not asks.files(plan, "ES", "held"), "it is said once"
+    asks.ask(plan)
+    desk.attend()
+    assert asks.files(plan, "ES", "held")
+    assert events(desk) == ["request", "held", "request"]
 
 
 def test_what_a_person_refuses_does_not_leave_now_nor_later(asks, plan):
