@@ -185,6 +185,13 @@ class Plan(_Frozen):
     rows: int = Field(ge=0)
     rows_per_shard: int = Field(ge=1, le=2**17)
 
+    @field_validator("sites")
+    @classmethod
+    def _once(cls, sites: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(sites)) != len(sites):
+            raise ValueError("a site is named twice")
+        return sites
+
     @field_validator("parameters")
     @classmethod
     def _plain(cls, parameters: dict[str, Any]) -> dict[str, Any]:

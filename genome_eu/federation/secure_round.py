@@ -114,9 +114,20 @@ class SecureRound:
         )
 
     def write(self, clear: Bundle, wire: Path) -> None:
-        """Write a judged answer under masks."""
+        """Write a judged answer under masks.
+
+        Raises
+        ------
+        Refused
+            It was answered before, and its secret is destroyed.
+        """
         ready = self.everybody()
-        secret = (self._place / _KEY).read_bytes()
+        try:
+            secret = (self._place / _KEY).read_bytes()
+        except FileNotFoundError:
+            raise Refused(
+                "this sum was answered before and its secret is destroyed; ask in a new study"
+            ) from None
         shards = range(clear.manifest.shards)
 
         def masked(number: int) -> Any:

@@ -299,6 +299,20 @@ def test_a_site_killed_in_a_secure_sum_sends_the_same_bytes(waiting, made, tmp_p
     assert step > 20
 
 
+def test_a_sum_whose_secret_is_destroyed_is_not_answered_anew(waiting, made):
+    folder, plan = waiting
+    desk = desk_of(made["ES"], folder, "open-data")
+    assert desk.attend() == 1
+    place = state_of(folder, "ES") / "plans" / plan.hash
+    assert not (place / "ready.key").exists()
+    for name in ("leaving.tar", "sealed.c4gh", "out.cover.json", "sent"):
+        (place / name).unlink()
+    desk = desk_of(made["ES"], folder, "open-data")
+    assert desk.attend() == 1
+    said = arrived(desk, plan, folder, "refusal").manifest.message
+    assert "its secret is destroyed; ask in a new study" in said
+
+
 def test_a_forged_ready_message_is_passed_over_and_waited_for(waiting, made, caplog):
     folder, plan = waiting
     place = folder / "exchange" / plan.study / "0000"
