@@ -2,111 +2,44 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
 import logging
 import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from genome_eu.disclosure import approval, review
-from genome_eu.disclosure.holding import folder_of, held
-from genome_eu.disclosure.ledger import Ledger
-from genome_eu.errors import BadInput
-from genome_eu.federation.bundle import Bundle
-from genome_eu.federation.carriers.post import Post
-from genome_eu.federation.carriers.stores.folder import FolderStore
 from genome_eu.federation.cover import read_cover
-from genome_eu.federation.desk import Desk
-from genome_eu.federation.plan import Ask, GroupSizesParameters, Plan, TraitMomentsParameters
+from genome_eu.federation.plan import Plan
 from genome_eu.federation.roster import read_roster
-from genome_eu.stats.counts import GroupSizes
-from genome_eu.stats.traits import TraitMoments
+from tests.federation.at_a_desk import (
+    ONCE,
+    SITES,
+    SIZES,
+    Here,
+    bundle_digest,
+    here,
+    moments,
+    plan,
+)
 from tests.federation.exchanges import (
     HUB,
     arrived,
     asked,
-    desk_of,
     events,
     keys_of,
     name_of,
-    posted,
     roster,
     sent,
     state_of,
 )
-from tests.federation.interruptions import ROOM, full_at, killed_at
+from tests.federation.interruptions import killed_at
 from tests.federation.policies import NO_MEMORY, floors_file, policy_file
-from tests.federation.small_sites import Made
 
-SITES = ("ES", "FI", "IT")
-ONCE = ["request", "release", "delivered"]
-SIZES = Ask(GroupSizes, GroupSizesParameters(by=("sex",)))
-
-
-def moments(trait: str) -> Ask:
-    return Ask(TraitMoments, TraitMomentsParameters(traits=(trait,), covariates=(), pca=None))
-
-
-@dataclass(frozen=True)
-class Here:
-    """The federation in a folder, with site ES at hand."""
-
-    folder: Path
-    made: dict[str, Made]
-    policy: Path
-
-    def desk(self, site: str = "ES", policy: Path | str | None = None) -> Desk:
-        return desk_of(self.made[site], self.folder, policy or self.policy)
-
-    @property
-    def post(self) -> Post:
-        return Post(str(self.folder / "exchange"))
-
-    def ask(self, plan: Plan, /, **changes: Any) -> Any:
-        """The coordinator posts a plan."""
-        known = changes.pop("roster", read_roster(self.folder / "federation.toml"))
-        return posted(self.post, known, plan, **changes)
-
-    def files(self, plan: Plan, sender: str, kind: str) -> dict[str, bytes]:
-        """A message as it lies at the exchange."""
-        place = self.folder / "exchange" / name_of(plan, sender, kind)
-        return {path.name: path.read_bytes() for path in place.parent.glob(f"{place.name}.*")}
-
-    def copy(self, name: str, target: str) -> None:
-        """What whoever can write to the store may do."""
-        old, new = Path(name).name, Path(target).name
-        place = self.folder / "exchange"
-        (place / target).parent.mkdir(parents=True, exist_ok=True)
-        for path in (place / name).parent.glob(f"{old}.*"):
-            shutil.copy(path, (place / target).parent / path.name.replace(old, new, 1))
-
-    def remove(self, plan: Plan, sender: str, kind: str) -> None:
-        self.post.discard(name_of(plan, sender, kind))
-
-    def copied(self, target: Path) -> Here:
-        """The same federation elsewhere, as it stands."""
-        shutil.copytree(self.folder, target)
-        return Here(target, self.made, self.policy)
-
-
-@pytest.fixture
-def here(made: dict[str, Made], tmp_path: Path) -> Here:
-    folder = tmp_path / "eu"
-    roster(folder, list(SITES))
-    return Here(folder, made, floors_file(tmp_path))
-
-
-@pytest.fixture
-def plan() -> Plan:
-    return asked(SIZES, SITES)
+__all__ = ["here", "plan"]
 
 
 # -- whom it believes --------------------------------------------------------------------------
@@ -356,10 +289,6 @@ def test_under_a_new_roster_the_answer_is_sealed_again(here, plan, when):
     assert read_cover(desk.post.cover(name_of(plan, "ES", "answer")), desk.roster).kind == "answer"
 
 
-def bundle_digest(bundle: Bundle) -> str:
-    return hashlib.sha256(bundle.path.read_bytes()).hexdigest()
-
-
 def test_nothing_depends_on_a_clock(here, plan, monkeypatch):
     """The site's clock runs backwards, and all files have dates that cannot be."""
     monkeypatch.setattr("genome_eu.disclosure.case.now", lambda: "2099-01-01T00:00:00+00:00")
@@ -372,278 +301,6 @@ def test_nothing_depends_on_a_clock(here, plan, monkeypatch):
     desk = here.desk()
     assert desk.attend() == 1
     assert events(desk) == ONCE
-
-
-# -- killed at any moment ----------------------------------------------------------------------
-
-
-def finish(here: Here, expected: list[str], plan: Plan) -> Bundle:
-    """Start the daemon again: it ends where it would have ended, and says all of it once."""
-    desk = here.desk()
-    desk.attend()
-    assert desk.attend() == 0
-    assert events(desk) == expected
-    desk.airlock.ledger.verify()
-    bundle = arrived(desk, plan, here.folder)
-    said = {one.event: one.fields for one in desk.airlock.ledger.entries()}
-    cover = read_cover(desk.post.cover(name_of(plan, "ES", "answer")), desk.roster)
-    assert said["delivered"]["message"] == cover.sha256
-    assert said["release"]["bundle"] == bundle_digest(bundle)
-    place = state_of(here.folder, "ES") / "plans" / plan.hash
-    assert not [one for one in place.iterdir() if "partial" in one.name or one.name == "work"]
-    return bundle
-
-
-def test_killed_before_any_change_it_goes_on_from_there(here, plan, tmp_path):
-    here.ask(plan)
-    whole = here.copied(tmp_path / "whole")
-    with killed_at(10**9) as steps:
-        whole.desk().attend()
-    answer = finish(whole, ONCE, plan).path.read_bytes()
-    assert steps.made > 15
-    for step in range(steps.made):
-        mine = here.copied(tmp_path / f"killed-{step}")
-        with killed_at(step):
-            mine.desk().attend()
-        assert finish(mine, ONCE, plan).path.read_bytes() == answer, step
-        shutil.rmtree(mine.folder)
-
-
-@pytest.mark.parametrize("disk", ["site", "exchange"])
-def test_with_a_full_disk_it_waits_and_goes_on_when_there_is_room(here, plan, tmp_path, disk):
-    calls = ROOM if disk == "site" else ((FolderStore, "write"),)
-    here.ask(plan)
-    for step in range(100):
-        mine = here.copied(tmp_path / f"full-{step}")
-        desk = mine.desk()
-        said = []
-        with full_at(step, calls):
-            for _ in range(3):
-                try:
-                    desk.attend()
-                except (BadInput, OSError) as error:
-                    said.append(str(error))
-        assert all("room" in one or "space" in one for one in said)
-        assert not mine.files(plan, "ES", "refusal"), "that is nobody's fault who asks"
-        desk.attend()
-        assert events(desk) == ONCE
-        finish(mine, ONCE, plan)
-        if not said:
-            break
-    assert 1 <= step < 99
-
-
-def test_however_often_a_disk_is_full_nobody_is_refused_for_it(here, plan, monkeypatch):
-    """Only what kills the daemon counts as an attempt that was never finished."""
-    here.ask(plan)
-    desk = here.desk()
-
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(desk.site, "judge", full)
-        for _ in range(25):
-            with pytest.raises(OSError, match="No space left"):
-                desk.attend()
-    assert desk.attend() == 1
-    assert arrived(desk, plan, here.folder).manifest.kind == "answer"
-
-
-# -- a person decides --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def asks(here: Here, tmp_path: Path) -> Here:
-    """The same, where every release is reviewed."""
-    policy = policy_file(tmp_path, name="asks", review="always", **NO_MEMORY)
-    return Here(here.folder, here.made, policy)
-
-
-def officer(here: Here) -> tuple[Path, Ledger]:
-    """What a data officer's commands work on, while the daemon runs."""
-    state = state_of(here.folder, "ES")
-    return state, Ledger(state / "ledger.jsonl")
-
-
-HELD = ["request", "held"]
-APPROVED = [*HELD, "approval", "release", "delivered"]
-
-
-def test_a_held_answer_leaves_when_it_is_approved(asks, plan):
-    asks.ask(plan)
-    desk = asks.desk()
-    for _ in range(2):
-        assert desk.attend() == 0
-        assert desk.waiting == 1
-    assert events(desk) == HELD
-    notice = arrived(desk, plan, asks.folder, "held").manifest
-    assert (notice.reason, notice.message) == ("review", "waits for its data officer")
-    assert not asks.files(plan, "ES", "answer")
-    state, ledger = officer(asks)
-    (case,) = held(state)
-    assert review.approve(state, case.plan, "Ada", ledger).answer == case.answer
-    assert desk.attend() == 1
-    assert bundle_digest(arrived(desk, plan, asks.folder)) == case.answer
-    assert events(desk) == APPROVED
-    assert [one.fields["approved_by"] for one in ledger.entries() if one.event == "release"] == [
-        "Ada"
-    ]
-    assert not asks.files(plan, "ES", "held"), "nobody is waited for any more"
-    assert not (folder_of(state, plan.hash) / "answer.tar").exists()
-
-
-def test_asked_again_a_site_says_again_that_a_person_must_decide(asks, plan):
-    asks.ask(plan)
-    desk = asks.desk()
-    desk.attend()
-    asks.remove(plan, "ES", "held")
-    desk.attend()
-    assert not asks.files(plan, "ES", "held"), "it is said once"
-    asks.ask(plan)
-    desk.attend()
-    assert asks.files(plan, "ES", "held")
-    assert events(desk) == ["request", "held", "request"]
-
-
-def test_what_a_person_refuses_does_not_leave_now_nor_later(asks, plan):
-    asks.ask(plan)
-    desk = asks.desk()
-    desk.attend()
-    state, ledger = officer(asks)
-    review.refuse(state, plan.hash, "Ada", "not this quarter", ledger)
-    for _ in range(2):
-        assert desk.attend() == 1
-        said = arrived(desk, plan, asks.folder, "refusal").manifest
-        assert said.message == "the site's data officer does not let the answer out"
-        asks.ask(plan)
-    assert "not this quarter" not in str(said)
-    assert "release" not in events(desk)
-
-
-def test_an_approved_study_lets_later_rounds_pass(asks, plan):
-    later = [asked(SIZES, SITES, number=number) for number in (1, 2)]
-    asks.ask(plan)
-    desk = asks.desk()
-    assert desk.attend() == 0
-    state, ledger = officer(asks)
-    approval.approve_study(state, plan.study, "Ada", ledger, rounds=2)
-    assert desk.attend() == 1
-    for one in later:
-        asks.ask(one)
-        assert desk.attend() == (one.round < 2)
-    assert [case.round for case in held(state)] == [2]
-    approval.withdraw(state, plan.study, "Ada", "over", ledger)
-    assert desk.attend() == 0
-
-
-def test_a_study_approved_while_the_site_is_down_lets_its_answers_out(asks, plan):
-    asks.ask(plan)
-    assert asks.desk().attend() == 0
-    state, ledger = officer(asks)
-    (case,) = held(state)
-    approval.approve_study(state, plan.study, "Ada", ledger, rounds=2)
-    # As if that command had been killed before it came to this answer.
-    (folder_of(state, case.plan) / "decision.json").unlink()
-    assert asks.desk().attend() == 1
-
-
-def test_a_decision_that_the_ledger_does_not_have_lets_nothing_out(asks, plan):
-    """`decision.json` is a file like any other; whoever can write it is not yet the officer."""
-    asks.ask(plan)
-    desk = asks.desk()
-    desk.attend()
-    state, ledger = officer(asks)
-    elsewhere = Ledger(None)
-    forged = review.approve(state, plan.hash, "Ada", elsewhere)
-    with pytest.raises(BadInput, match="approval by Ada does not stand in the ledger"):
-        desk.attend()
-    assert not asks.files(plan, "ES", "answer")
-    # Approved by one, and written as another.
-    review.approve(state, plan.hash, "Bob", ledger)
-    (folder_of(state, plan.hash) / "decision.json").write_bytes(forged.content)
-    with pytest.raises(BadInput, match="approval by Ada does not stand"):
-        desk.attend()
-    review.approve(state, plan.hash, "Ada", ledger)
-    assert desk.attend() == 1
-
-
-def test_one_plan_in_trouble_does_not_hold_up_the_others(asks, plan):
-    other = asked(SIZES, SITES, "other")
-    for one in (plan, other):
-        asks.ask(one)
-    desk = asks.desk()
-    desk.attend()
-    state, ledger = officer(asks)
-    review.approve(state, other.hash, "Ada", ledger)
-    (folder_of(state, plan.hash) / "case.json").write_bytes(b"{}")
-    with pytest.raises(BadInput, match=r"case\.json is damaged; remove its folder"):
-        desk.attend()
-    assert asks.files(other, "ES", "answer")
-    # As it says there: what was held is then computed again.
-    shutil.rmtree(folder_of(state, plan.hash))
-    assert desk.attend() == 0
-    assert [case.plan for case in held(state)] == [plan.hash]
-
-
-def test_an_approval_is_void_under_another_policy(asks, plan, tmp_path):
-    asks.ask(plan)
-    asks.desk().attend()
-    state, ledger = officer(asks)
-    review.approve(state, plan.hash, "Ada", ledger)
-    other = policy_file(tmp_path, name="asks-more", review="always", **NO_MEMORY)
-    desk = asks.desk(policy=other)
-    assert desk.attend() == 0
-    assert [case.policy for case in held(state)] == ["asks-more"]
-    assert not asks.files(plan, "ES", "answer")
-
-
-def test_an_approved_answer_is_sealed_again_under_a_new_roster(asks, plan):
-    asks.ask(plan)
-    asks.desk().attend()
-    state, ledger = officer(asks)
-    review.approve(state, plan.hash, "Ada", ledger)
-    assert asks.desk().attend() == 1
-    roster(asks.folder, list(SITES), serial=2)
-    asks.remove(plan, HUB, "plan")
-    asks.ask(plan)
-    desk = asks.desk()
-    assert desk.attend() == 1
-    assert arrived(desk, plan, asks.folder).manifest.kind == "answer"
-    assert events(desk).count("release") == 1
-
-
-def test_killed_while_it_holds_an_answer_or_lets_it_out(asks, plan, tmp_path):
-    """From the plan to the notice, and from the approval to the answer."""
-    asks.ask(plan)
-    for step in range(200):
-        mine = asks.copied(tmp_path / f"held-{step}")
-        died = True
-        with killed_at(step):
-            mine.desk().attend()
-            died = False
-        assert mine.desk().attend() == 0
-        assert mine.files(plan, "ES", "held"), step
-        state, ledger = officer(mine)
-        # `held` twice says the same of the same answer.
-        assert list(dict.fromkeys(events(mine.desk()))) == HELD
-        review.approve(state, plan.hash, "Ada", ledger)
-        if died:
-            assert mine.desk().attend() == 1
-            shutil.rmtree(mine.folder)
-            continue
-        break
-    for step in range(200):
-        again = mine.copied(tmp_path / f"approved-{step}")
-        died = True
-        with killed_at(step):
-            again.desk().attend()
-            died = False
-        finish(again, APPROVED, plan)
-        shutil.rmtree(again.folder)
-        if not died:
-            break
-    assert not died
 
 
 def test_words_of_a_refusal_are_in_the_log_and_the_ledger(here, caplog):
