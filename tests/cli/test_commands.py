@@ -19,6 +19,7 @@ from genome_eu.cohort import import_genotypes
 from genome_eu.formats import read_frequencies, read_gwas, read_pca
 from tests.cli.running import Ran, contents, federation, half_made, in_subprocess
 from tests.cohort.genotype_files import write_plink
+from tests.federation.exchanges import keys_of, roster
 from tests.federation.small_sites import PEOPLE, ROWS, Made, variants
 
 Cli = Callable[..., Ran]
@@ -386,12 +387,15 @@ def test_same_question_of_a_cohort_again_gives_the_same_tables(
 def test_site_init_writes_settings_that_serve_accepts(
     cli: Cli, made: dict[str, Made], tmp_path: Path
 ):
-    (tmp_path / "exchange").mkdir()
+    signed, keys = roster(tmp_path, ["FI"]), tmp_path / "FI.key"
+    keys_of("FI").write(keys)
     folder = tmp_path / "site"
-    options = ("--name", "FI", "--cohort", made["FI"].store, "--exchange", tmp_path / "exchange")
+    options = ["--name", "FI", "--cohort", made["FI"].store, "--exchange", tmp_path / "exchange"]
+    options += ["--keys", keys, "--roster", signed, "--yes"]
     ran = cli("site", "init", folder, *options)
     assert ran.code == 0, ran.err
-    assert set(contents(folder)) == {"site.toml", "policy.toml", "policy.schema.json"}
+    written = {"site.toml", "policy.toml", "policy.schema.json", "state/roster.json"}
+    assert set(contents(folder)) == written
     served = in_subprocess("site", "serve", folder / "site.toml", "--idle-exit", "0.2")
     assert served.code == 0, served.err
     assert "Traceback" not in served.err
