@@ -321,10 +321,9 @@ class TestRefusals:
         with pytest.raises(Refused, match="4 sites take part, a secure sum needs 5 here"):
             self.mask(this, this.ready, min_sites=5)
 
-    def test_a_site_named_twice_is_one_site(self):
-        this = round_of(plan_of("genotype_counts", ("S0", "S1", "S1")))
-        with pytest.raises(Refused, match="2 sites take part"):
-            self.mask(this, this.ready)
+    def test_a_site_named_twice_is_in_no_plan(self):
+        with pytest.raises(ValueError, match="named twice"):
+            plan_of("genotype_counts", ("S0", "S1", "S1"))
 
     def test_everybody_must_be_ready_once(self, this):
         for ready in (this.ready[:-1], (*this.ready, this.ready[0]), this.ready[:3] * 2):

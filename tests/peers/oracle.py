@@ -86,8 +86,8 @@ def neg_log10_p(t: np.ndarray, df: np.ndarray) -> np.ndarray:
 def exact_p(t: float, df: int) -> mpmath.mpf:
     """Two-sided p of Student's t with 30 digits."""
     with mpmath.workdps(30):
-        x = mpmath.mpf(df) / (df + mpmath.mpf(t) ** 2)
-        return mpmath.betainc(mpmath.mpf(df) / 2, mpmath.mpf(1) / 2, 0, x, regularized=True)
+        x = mpmath.mpf(int(df)) / (int(df) + mpmath.mpf(t) ** 2)
+        return mpmath.betainc(mpmath.mpf(int(df)) / 2, mpmath.mpf(1) / 2, 0, x, regularized=True)
 
 
 def log10_mpf(value: mpmath.mpf) -> float:
