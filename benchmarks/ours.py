@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import io
 import shutil
 import sys
@@ -39,10 +40,9 @@ class Question:
 
     def call(self, data: Dataset, out: Path) -> None:
         """The same in this process: the store is opened and the files are written."""
-        from genome_eu.cli import analysis
-
+        command = getattr(importlib.import_module(f"genome_eu.cli.{self.name}"), self.name)
         with contextlib.redirect_stdout(io.StringIO()):
-            getattr(analysis, self.name)(str(data.cohort), out, **self.options)
+            command(str(data.cohort), out, **self.options)
 
 
 def frequency_question(by: str = "", *, hwe: bool = True) -> Question:

@@ -42,14 +42,14 @@ def _root(
 
 
 def _register() -> None:
-    from genome_eu.cli import analysis, bundle, cohort, demo, keys, roster, site
+    from genome_eu.cli import bundle, cohort, demo, freq, gwas, keys, pca, roster, site
 
     app.command("demo")(demo.demo)
     app.command("import")(cohort.import_)
     app.command("info")(cohort.info)
-    app.command("freq")(analysis.freq)
-    app.command("pca")(analysis.pca)
-    app.command("gwas")(analysis.gwas)
+    app.command("freq")(freq.freq)
+    app.command("pca")(pca.pca)
+    app.command("gwas")(gwas.gwas)
     app.add_typer(site.app, name="site")
     app.add_typer(bundle.app, name="bundle")
     app.add_typer(keys.app, name="keys")

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from genome_eu.disclosure.budget import Budget, Exposure
-from genome_eu.disclosure.checks import BY_ROW, GATES, RULES, Evidence, Facts
+from genome_eu.disclosure.checks import Evidence, Facts
 from genome_eu.disclosure.ledger import Ledger
 from genome_eu.disclosure.policy import Policy
+from genome_eu.disclosure.rules import BY_ROW, GATES, RULES
 from genome_eu.errors import NeedsReview, Refused
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, Private, has_rows
 

@@ -32,7 +32,8 @@ from genome_eu.disclosure.airlock import Judged
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.disclosure.checks import Evidence
 from genome_eu.errors import BadInput, BundleError
-from genome_eu.federation.plan import FORMAT, Hash, Name, Plan, npy_bytes
+from genome_eu.federation.parameters.types import Hash, Name
+from genome_eu.federation.plan import FORMAT, Plan, npy_bytes
 from genome_eu.federation.secure_sum import Floors
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, declared
 

@@ -16,8 +16,8 @@ from genome_eu.canonical import canonical
 from genome_eu.disclosure.ledger import Head
 from genome_eu.errors import BadInput, BundleError, SignatureError
 from genome_eu.federation.keys import SecretKeys, signature_bytes, signature_text, verify
+from genome_eu.federation.parameters.types import Hash
 from genome_eu.federation.parties import Party, PartyName, Role, Roster, fault
-from genome_eu.federation.plan import Hash
 
 Kind = Literal["plan", "ready", "held", "answer", "refusal"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genome_eu.disclosure import Facts
 from genome_eu.errors import BundleError, TraitError
-from genome_eu.federation.plan import LinearParameters
+from genome_eu.federation.parameters.linear import LinearParameters
 from genome_eu.stats import exposure, linear, traits
 
 _LABEL = re.compile(r"[A-Za-z0-9.-]{1,32}")

@@ -7,23 +7,16 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    FailFast,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from genome_eu.canonical import canonical
 from genome_eu.errors import BundleError
+from genome_eu.federation.parameters import PARAMETERS
+from genome_eu.federation.parameters.types import Frozen, Hash, Name, Names
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, has_rows
 from genome_eu.stats.counts import GroupSizes
 from genome_eu.stats.variants import VariantList
@@ -41,131 +34,11 @@ _DEEPEST = 8
 #: Numbers that a shard may hold: rows of many traits come in shorter shards.
 NUMBERS_PER_SHARD = 2**23
 
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# Part of file names on the exchange, so it is never hidden, "." or "..".
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
-Column = Annotated[str, Field(min_length=1, max_length=200)]
-Real = Annotated[float, Field(allow_inf_nan=False)]
-# The first wrong item is enough: a report on each of a million would fill the memory.
-Columns = Annotated[tuple[Column, ...], FailFast()]
-Names = Annotated[tuple[Name, ...], FailFast()]
-Reals = Annotated[tuple[Real, ...], FailFast()]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VariantListParameters(_Frozen):
-    """Which rows can the site speak of?"""
-
-
-class GroupSizesParameters(_Frozen):
-    """How many people are in the groups named by these sample columns?"""
-
-    by: Columns
-
-
-class GenotypeCountsParameters(_Frozen):
-    """Genotypes by row, for everybody and for these groups."""
-
-    by: Columns
-    groups: Names
-
-
-class TraitMomentsParameters(_Frozen):
-    """Moments of traits and covariates."""
-
-    traits: Columns = Field(min_length=1)
-    covariates: Columns
-    pca: Name | None
-
-
-class LinearParameters(_Frozen):
-    """A linear model: traits, covariates, and their agreed origins.
-
-    `groups` has the group of each trait: traits of a group share their people at every site.
-    """
-
-    traits: Columns = Field(min_length=1)
-    groups: Annotated[tuple[int, ...], FailFast()]
-    covariates: Columns
-    pca: Name | None
-    trait_mean: Reals
-    trait_scale: Reals
-    covariate_mean: Reals
-    covariate_scale: Reals
-    site_effects: bool
-
-    @field_validator("groups")
-    @classmethod
-    def _numbered(cls, groups: tuple[int, ...], known: ValidationInfo) -> tuple[int, ...]:
-        """One for each trait, numbered in the order of their first traits: one spelling each."""
-        first = list(dict.fromkeys(groups))
-        if len(groups) != len(known.data.get("traits", ())) or first != list(range(len(first))):
-            raise ValueError("groups are not numbered by their first traits")
-        return groups
-
-
-class ProjectionParameters(_Frozen):
-    """Project a block of loadings on the people and back."""
-
-
-class ScoresParameters(_Frozen):
-    """Keep the scores of these loadings at the site under this id."""
-
-    pca: Name
-
-
-_PANEL = {"panel": ("|u1", 1)}
-_PCA = _PANEL | {"frequency": ("<f8", 1), "loadings": ("<f8", 2)}
-
-#: The arrays that may come with each statistic: number type and dimensions.
-INPUTS: Mapping[str, Mapping[str, tuple[str, int]]] = {
-    "genotype_counts": _PANEL,
-    "linear_mean": _PANEL,
-    "linear_raw": _PANEL,
-    "linear_complete": _PANEL,
-    "pca_projection": _PCA,
-    "pca_scores": _PCA | {"eigenvalues": ("<f8", 1)},
-}
-
-
-def check_inputs(statistic: str, inputs: Mapping[str, NDArray]) -> None:
-    """Raise `BundleError` where arrays are not those that a statistic takes."""
-    takes = INPUTS.get(statistic, {})
-    for name, array in inputs.items():
-        if name not in takes or (array.dtype.str, array.ndim) != takes[name]:
-            raise BundleError(f"input {name} is not one that {statistic} takes")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise BundleError(f"input {name} of {statistic} holds values that are not numbers")
-    if "eigenvalues" in takes:
-        values, loadings = inputs.get("eigenvalues"), inputs.get("loadings")
-        fits = values is not None and loadings is not None and len(values) == loadings.shape[1]
-        if not fits or np.any(values <= 0):  # type: ignore[operator]
-            raise BundleError(f"{statistic} needs one positive eigenvalue a component")
-
-
-#: What each statistic may be asked with.
-PARAMETERS: Mapping[str, type[_Frozen]] = {
-    "variant_list": VariantListParameters,
-    "group_sizes": GroupSizesParameters,
-    "genotype_counts": GenotypeCountsParameters,
-    "trait_moments": TraitMomentsParameters,
-    "linear_design": LinearParameters,
-    "linear_mean": LinearParameters,
-    "linear_raw": LinearParameters,
-    "linear_complete": LinearParameters,
-    "pca_projection": ProjectionParameters,
-    "pca_scores": ScoresParameters,
-}
-
-
 #: Statistics that name things and are no sums over people.
 NAMES: tuple[type[Aggregate], ...] = (GroupSizes, VariantList)
 
 
-class Plan(_Frozen):
+class Plan(Frozen):
     """One round of a study. Its hash names it; every answer carries that hash.
 
     `sites` take part, `reader` may read what they answer. Under a secure sum each of them adds

@@ -23,8 +23,8 @@ from genome_eu.federation.keys import (
     signature_text,
     verify,
 )
+from genome_eu.federation.parameters.types import Hash
 from genome_eu.federation.parties import Coordinator, Party, Roster, fault, inconsistent
-from genome_eu.federation.plan import Hash
 
 __all__ = [
     "Party",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from genome_eu import toml
 from genome_eu.disclosure.policy import SHIPPED, Policy, load_policy
 from genome_eu.errors import BadInput
-from genome_eu.federation.plan import Name
+from genome_eu.federation.parameters.types import Name
 
 
 class SiteSettings(BaseModel):

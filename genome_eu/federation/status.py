@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genome_eu.atomic import write_whole
 from genome_eu.errors import BadInput
-from genome_eu.federation.plan import Hash, Name
+from genome_eu.federation.parameters.types import Hash, Name
 
 _POLLED_EVERY_S = 5.0
 

@@ -27,7 +27,8 @@ from genome_eu.atomic import copy_whole, write_whole
 from genome_eu.errors import BundleError, StudyError
 from genome_eu.federation.answer import SiteAnswer, from_bundle
 from genome_eu.federation.bundle import Bundle, write_plan
-from genome_eu.federation.plan import FORMAT, Name, Plan
+from genome_eu.federation.parameters.types import Name
+from genome_eu.federation.plan import FORMAT, Plan
 
 
 class _Course(BaseModel):

@@ -14,7 +14,8 @@ from genome_eu.disclosure.case import Case
 from genome_eu.disclosure.holding import case_of, open_case
 from genome_eu.disclosure.ledger import Ledger
 from genome_eu.federation import bundle as bundles
-from genome_eu.federation.plan import Ask, GenotypeCountsParameters, Plan
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters
+from genome_eu.federation.plan import Ask, Plan
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.counts import GenotypeCounts
 

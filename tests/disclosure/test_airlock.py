@@ -13,7 +13,7 @@ import pytest
 
 from genome_eu.disclosure import Airlock, Evidence, Facts, Judged, Policy, Release, load_policy
 from genome_eu.disclosure.budget import Exposure
-from genome_eu.disclosure.checks import RULES
+from genome_eu.disclosure.rules import RULES
 from genome_eu.errors import BundleError, NeedsReview, Refused
 from genome_eu.federation.bundle import MemoryArrays, write_answer
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, count

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from genome_eu.disclosure import Facts, Policy, load_policy
-from genome_eu.disclosure.checks import RULES
+from genome_eu.disclosure.rules import RULES
 from genome_eu.errors import Refused
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes, group_sizes
 from genome_eu.stats.linear import CompleteSums, DesignSums, MeanSums, RawSums

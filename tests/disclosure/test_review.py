@@ -21,10 +21,7 @@ from genome_eu.disclosure.holding import answer_of, find, held, open_case, stand
 from genome_eu.disclosure.ledger import Ledger
 from genome_eu.disclosure.review import approve, close, collect, decided, refuse
 from genome_eu.errors import BadInput, Refused, UsageError
-from genome_eu.federation.plan import (
-    GenotypeCountsParameters,
-    GroupSizesParameters,
-)
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters, GroupSizesParameters
 from tests.disclosure.held_answers import (
     COHORT,
     answer_file,

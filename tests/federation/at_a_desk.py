@@ -14,7 +14,9 @@ from genome_eu.federation.bundle import Bundle
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.cover import read_cover
 from genome_eu.federation.desk import Desk
-from genome_eu.federation.plan import Ask, GroupSizesParameters, Plan, TraitMomentsParameters
+from genome_eu.federation.parameters.counts import GroupSizesParameters
+from genome_eu.federation.parameters.linear import TraitMomentsParameters
+from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.roster import read_roster
 from genome_eu.stats.counts import GroupSizes
 from genome_eu.stats.traits import TraitMoments

@@ -24,13 +24,9 @@ from genome_eu.federation.bundle import (
     write_masked,
     write_plan,
 )
-from genome_eu.federation.plan import (
-    FORMAT,
-    GenotypeCountsParameters,
-    Plan,
-    ProjectionParameters,
-    array_digest,
-)
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters
+from genome_eu.federation.parameters.pca import ProjectionParameters
+from genome_eu.federation.plan import FORMAT, Plan, array_digest
 from genome_eu.federation.secure_sum import Floors
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.counts import GroupSizes

@@ -22,8 +22,9 @@ from genome_eu.federation.bundle import (
     write_plan,
     write_refusal,
 )
+from genome_eu.federation.parameters.pca import ProjectionParameters
 from genome_eu.federation.parties import Roster
-from genome_eu.federation.plan import Ask, Plan, ProjectionParameters, array_digest
+from genome_eu.federation.plan import Ask, Plan, array_digest
 from genome_eu.federation.secure_sum import Floors, Ready
 from genome_eu.stats.counts import GenotypeCounts
 from genome_eu.stats.pca import ProjectionSums

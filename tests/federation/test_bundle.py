@@ -30,7 +30,8 @@ from genome_eu.federation.bundle import (
     write_plan,
     write_refusal,
 )
-from genome_eu.federation.plan import PARAMETERS, Plan
+from genome_eu.federation.parameters import PARAMETERS
+from genome_eu.federation.plan import Plan
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, has_rows
 from tests.federation.bundles import (
     COHORT,

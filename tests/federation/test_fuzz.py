@@ -34,7 +34,8 @@ from genome_eu.disclosure.ledger import Ledger
 from genome_eu.errors import BundleError, GenomeEuError
 from genome_eu.federation.bundle import Bundle
 from genome_eu.federation.cover import read_cover
-from genome_eu.federation.plan import MOST_SHARDS, Plan, check_inputs
+from genome_eu.federation.parameters import check_inputs
+from genome_eu.federation.plan import MOST_SHARDS, Plan
 from genome_eu.federation.roster import read_roster
 from genome_eu.federation.secure_sum import read_ready
 from tests.federation import messages, mutations

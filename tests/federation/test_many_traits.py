@@ -13,7 +13,8 @@ import pytest
 import genome_eu as ge
 from genome_eu.cohort import CohortStore
 from genome_eu.compute import passes
-from genome_eu.federation.plan import NUMBERS_PER_SHARD, Ask, VariantListParameters
+from genome_eu.federation.parameters.variants import VariantListParameters
+from genome_eu.federation.plan import NUMBERS_PER_SHARD, Ask
 from genome_eu.federation.single import Cohort
 from genome_eu.stats.linear import MeanSums
 from tests import simulate

@@ -12,21 +12,20 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import genome_eu as ge
 from genome_eu.errors import BadInput, NoAnswer, PolicyError
+from genome_eu.federation.answers import ANSWERING
 from genome_eu.federation.desk import Desk
-from genome_eu.federation.plan import (
-    Ask,
-    GroupSizesParameters,
-    LinearParameters,
-    ProjectionParameters,
-    TraitMomentsParameters,
-    VariantListParameters,
-)
+from genome_eu.federation.parameters.counts import GroupSizesParameters
+from genome_eu.federation.parameters.linear import LinearParameters, TraitMomentsParameters
+from genome_eu.federation.parameters.pca import ProjectionParameters
+from genome_eu.federation.parameters.variants import VariantListParameters
+from genome_eu.federation.plan import Ask
 from genome_eu.federation.roster import accept_roster, sign_roster
 from genome_eu.federation.serve import open_desk, serve
 from genome_eu.federation.settings import read_settings
@@ -137,14 +136,15 @@ def desk(made: dict[str, Made], tmp_path: Path) -> Desk:
 
 
 def test_a_bug_of_ours_becomes_a_refusal_without_details_and_the_daemon_lives_on(
-    desk, tmp_path, caplog
+    desk, tmp_path, caplog, monkeypatch
 ):
-    def bug(plan, inputs):
+    def bug(site, plan, inputs):
         raise RuntimeError("ES-person-004 at /secret/place has genotype 2")
         yield
 
     broken, sound = sizes("sex"), moments("ldl")
-    desk.site._answers["group_sizes"] = bug
+    faulty = replace(ANSWERING["group_sizes"], answer=bug)
+    monkeypatch.setitem(ANSWERING, "group_sizes", faulty)
     plans = [asked(broken, ("ES",), "first"), asked(sound, ("ES",), "second")]
     with caplog.at_level(logging.INFO), served(desk):
         for plan, kind in zip(plans, ("refusal", "answer"), strict=True):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from genome_eu import results
-from genome_eu.federation.plan import GenotypeCountsParameters
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters
 from genome_eu.federation.single import Cohort, open_cohort
 from genome_eu.federation.site import Site
 from tests import simulate

@@ -22,19 +22,15 @@ from genome_eu.errors import (
     Refused,
     TraitError,
 )
+from genome_eu.federation.answers import ANSWERING
+from genome_eu.federation.answers.linear import model as linear_model
 from genome_eu.federation.bundle import MemoryArrays
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters, GroupSizesParameters
+from genome_eu.federation.parameters.linear import LinearParameters, TraitMomentsParameters
+from genome_eu.federation.parameters.pca import ProjectionParameters, ScoresParameters
+from genome_eu.federation.parameters.variants import VariantListParameters
 from genome_eu.federation.people import People
-from genome_eu.federation.plan import (
-    Ask,
-    GenotypeCountsParameters,
-    GroupSizesParameters,
-    LinearParameters,
-    Plan,
-    ProjectionParameters,
-    ScoresParameters,
-    TraitMomentsParameters,
-    VariantListParameters,
-)
+from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.site import Site, SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import AGGREGATES
@@ -272,7 +268,7 @@ def test_groups_have_one_spelling(fi, groups):
 def test_the_people_of_every_group_are_known_to_the_site(fi, made):
     """What one group has and another lacks could be told apart by subtraction: see who that is."""
     question = Ask(DesignSums, many_traits("ldl", "crp", groups=(0, 1)))
-    design, facts = fi._model(asked(question, ("FI",)))
+    design, facts = linear_model(fi, asked(question, ("FI",)))
     crp = made["FI"].table["crp"].notna().to_numpy()
     np.testing.assert_array_equal(design.members(0), np.ones(crp.size, bool))
     np.testing.assert_array_equal(design.members(1), crp)
@@ -288,7 +284,7 @@ def test_a_row_is_withheld_in_the_group_whose_people_carry_it_too_rarely(made, k
     carriers = dosage[row] > 0
     # All who do not carry it and four who do: at most 8 copies, where the floor is 10.
     few = np.where(carriers & (np.cumsum(carriers) > 4), np.nan, np.sin(np.arange(37.0)))
-    site._table = People(site.store.samples.assign(few=few), site.included)
+    site.table = People(site.store.samples.assign(few=few), site.included)
     question = many_traits("ldl", "few", groups=(0, 1))
     part = ask(site, Ask(kind, question, panel(row, COMMON), 2)).get(0)
     assert part.shown.tolist() == [[True, False], [True, True]]
@@ -506,7 +502,7 @@ def test_a_secure_sum_spends_as_much(fi):
 def test_every_statistic_is_described(fi):
     """So that a new one is noticed: what nobody counts adds up unseen."""
     assert (
-        set(fi._answers)
+        set(ANSWERING)
         == set(AGGREGATES)
         == {
             "variant_list",
@@ -549,7 +545,7 @@ def test_a_trait_that_a_few_people_lack_is_not_asked(made, lacking, refused):
     """Sums over all who have the covariates, less those over who has the trait, are theirs."""
     site = site_of(made["FI"], changed(membership_power=1.0))
     few = np.where(np.arange(37) < lacking, np.nan, np.sin(np.arange(37.0)))
-    site._table = People(site.store.samples.assign(few=few), site.included)
+    site.table = People(site.store.samples.assign(few=few), site.included)
     parameters = TraitMomentsParameters(traits=("few",), covariates=("age",), pca=None)
     if refused:
         with pytest.raises(Refused, match="groups or traits of the answer differ by so few"):

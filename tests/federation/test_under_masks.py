@@ -23,7 +23,9 @@ from genome_eu.federation.bundle import Bundle
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.coordinator import Federation
 from genome_eu.federation.desk import Desk
-from genome_eu.federation.plan import Ask, GenotypeCountsParameters, Plan, TraitMomentsParameters
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters
+from genome_eu.federation.parameters.linear import TraitMomentsParameters
+from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.roster import read_roster
 from genome_eu.federation.secure_sum import Floors
 from genome_eu.stats import variants

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genome_eu.errors import UsageError
-from genome_eu.federation.plan import Ask, GenotypeCountsParameters, GroupSizesParameters
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters, GroupSizesParameters
+from genome_eu.federation.plan import Ask
 from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.stats import counts
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.errors import TraitError, UsageError
-from genome_eu.federation.plan import Ask, LinearParameters, TraitMomentsParameters
+from genome_eu.federation.parameters.linear import LinearParameters, TraitMomentsParameters
+from genome_eu.federation.plan import Ask
 from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.stats import linear, traits
 from genome_eu.stats.traits import TraitMoments

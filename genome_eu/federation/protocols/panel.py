@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from genome_eu.errors import PanelError
 from genome_eu.federation.answer import Answer
-from genome_eu.federation.plan import Ask, VariantListParameters
+from genome_eu.federation.parameters.variants import VariantListParameters
+from genome_eu.federation.plan import Ask
 from genome_eu.stats import variants
 from genome_eu.stats.variants import VariantList
 

@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.errors import PanelError, UsageError
-from genome_eu.federation.plan import (
-    Ask,
-    GenotypeCountsParameters,
-    ProjectionParameters,
-    ScoresParameters,
-)
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters
+from genome_eu.federation.parameters.pca import ProjectionParameters, ScoresParameters
+from genome_eu.federation.plan import Ask
 from genome_eu.federation.protocols.panel import Panel, Rounds
 from genome_eu.stats import variants
 from genome_eu.stats.counts import GenotypeCounts

@@ -13,7 +13,8 @@ from genome_eu.canonical import canonical
 from genome_eu.disclosure.policy import Policy
 from genome_eu.errors import BundleError, Refused
 from genome_eu.federation.keys import check_sealing, encoded
-from genome_eu.federation.plan import Hash, Name, Plan
+from genome_eu.federation.parameters.types import Hash, Name
+from genome_eu.federation.plan import Plan
 
 #: Fewest participants: of two, each knows the other's numbers from the total.
 FEWEST_SITES = 3

@@ -1,0 +1,115 @@
+"""What leaves of a linear model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genome_eu.disclosure.checks import (
+    Evidence,
+    Facts,
+    below,
+    require_classes,
+    require_model,
+    require_people,
+    row_evidence,
+    withhold,
+)
+from genome_eu.disclosure.policy import Policy
+from genome_eu.disclosure.rules.rule import PublishersRule, Rule
+from genome_eu.errors import Refused
+from genome_eu.stats.aggregate import Aggregate, dimension_sizes
+from genome_eu.stats.linear import CompleteSums, DesignSums, MeanSums, RawSums, RowSums
+from genome_eu.stats.traits import TraitMoments
+
+
+def trait_moments(part: TraitMoments, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """People per trait and per covariate, and in the smaller class of each."""
+    people = np.append(part.trait_people, part.covariate_people)
+    return part, [
+        require_people(people, policy, or_nobody=True),
+        *require_classes(facts, policy),
+    ]
+
+
+def linear_design(part: DesignSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """People, parameters per person, and whether the columns set few people apart, by group."""
+    _require_counted(part, facts)
+    return part, require_model(part.xx.shape[-1] + 1, policy, facts)
+
+
+def _require_counted(part: Any, facts: Facts) -> None:
+    """The site has counted the people of every group that the sums speak of."""
+    if len(facts.groups) != dimension_sizes(part)["groups"]:
+        raise Refused("the people of a linear model were not counted")
+
+
+def row_sums(part: RowSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """Minor alleles among the people tested; sums over missing calls only of enough people.
+
+    Each group of traits is judged by itself, and a row withheld in one is withheld there only. The
+    model is judged here as well: nothing makes a coordinator ask for the design first.
+    """
+    _require_counted(part, facts)
+    evidence = require_model(part.gx.shape[-1] + 1, policy, facts)
+    people = np.array([group.people for group in facts.groups])
+    part, found = row_floors(part, people, policy)
+    return part, evidence + found
+
+
+def row_floors(part: RowSums, people: NDArray, policy: Policy) -> tuple[Any, list[Evidence]]:
+    """The floors of single rows, given the people of each group."""
+    evidence = []
+    alleles = 2 * part.called
+    minor_shown = ~(
+        below(part.allele_count, policy.association_floor, policy)
+        | below(alleles - part.allele_count, policy.association_floor, policy)
+    )
+    evidence.append(row_evidence("minor alleles", policy.association_floor, minor_shown))
+    shown = minor_shown
+    gates: tuple[str, ...] = ("association",)
+    if not isinstance(part, MeanSums):
+        missing = people - part.called
+        missing_shown = (missing == 0) | (missing >= policy.missing_floor)
+        evidence.append(row_evidence("missing calls", policy.missing_floor, missing_shown))
+        shown = shown & missing_shown
+        gates = ("association", "missing")
+    return withhold(part, shown, "shown", gates), evidence
+
+
+def _published_moments(part: TraitMoments, policy: Policy, people: NDArray | None) -> Any:
+    people_of = np.append(part.trait_people, part.covariate_people)
+    require_people(people_of, policy, or_nobody=True)
+    return part
+
+
+def _published_design(part: DesignSums, policy: Policy, people: NDArray | None) -> Any:
+    require_people(part.people, policy, or_nobody=True)
+    return part
+
+
+def _published_rows(part: RowSums, policy: Policy, people: NDArray | None) -> Any:
+    if people is None:
+        raise Refused("the people of a linear model are not known to its publisher")
+    return row_floors(part, np.asarray(people), policy)[0]
+
+
+RULES: Mapping[type[Aggregate], Rule] = {
+    TraitMoments: trait_moments,
+    DesignSums: linear_design,
+    MeanSums: row_sums,
+    RawSums: row_sums,
+    CompleteSums: row_sums,
+}
+PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {
+    TraitMoments: _published_moments,
+    DesignSums: _published_design,
+    MeanSums: _published_rows,
+    RawSums: _published_rows,
+    CompleteSums: _published_rows,
+}
+BY_ROW = frozenset({"minor alleles", "missing calls"})
+GATES = frozenset({"association", "label", "missing", "moments", "people", "state"})

@@ -1,0 +1,13 @@
+"""How a site answers: one module for each kind of statistic; this one puts them together."""
+
+from collections.abc import Mapping
+
+from genome_eu.federation.answers import counts, linear, pca, variants
+from genome_eu.federation.answers.answering import Answering
+
+_KINDS = (variants, counts, linear, pca)
+
+#: Every statistic that a site answers.
+ANSWERING: Mapping[str, Answering] = {
+    statistic: answering for kind in _KINDS for statistic, answering in kind.ANSWERING.items()
+}

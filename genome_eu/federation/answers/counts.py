@@ -1,0 +1,93 @@
+"""A site's groups of people and their genotypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genome_eu.disclosure import Facts
+from genome_eu.disclosure.budget import Exposure
+from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.exposed import Exposed
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters
+from genome_eu.federation.plan import Plan, array_digest
+from genome_eu.stats import counts
+
+if TYPE_CHECKING:
+    from genome_eu.federation.site import Site
+
+
+def _counts_width(groups: int) -> int:
+    """Numbers of genotype counts for each row, everybody being the first of the groups."""
+    return 5 * groups
+
+
+def _width(asked: GenotypeCountsParameters, people: int) -> int:
+    return _counts_width(1 + len(asked.groups))
+
+
+def _group_sizes(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
+    labels = site.table.groups(plan.asked().by)
+    names, sizes = np.unique(labels[labels != ""].astype(str), return_counts=True)
+    part = counts.group_sizes(list(names), sizes, site.people)
+    yield part, Facts(people=site.people, hidden_people=site.people - int(sizes.sum()))
+
+
+def _genotype_counts(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
+    asked = plan.asked()
+    rows = site.panel(plan, inputs)
+    groups = site.everybody()
+    hidden = 0
+    if asked.by:
+        labels = site.table.groups(asked.by)
+        # People in no group that was asked for are counted apart: they could be found by
+        # subtracting the groups from everybody.
+        place = {name: number for number, name in enumerate(asked.groups, start=1)}
+        last = len(asked.groups) + 1
+        numbers = np.array([place.get(label, last) for label in labels])
+        groups = np.where(site.included, numbers, -1)
+        hidden = int((groups == last).sum())
+    shown = len(asked.groups) + 1
+    if shown == 1 and not hidden and site.included.all():
+        parts = _counted_at_import(site, plan, rows)
+    else:
+        counted = shown + bool(hidden)
+        parts = site.stream(
+            plan, rows, counts.summarize, groups, counted, width=_counts_width(counted)
+        )
+    for part in parts:
+        yield (
+            part.select(slice(shown)),
+            Facts(
+                people=site.people,
+                hidden_people=hidden,
+                hidden_counts=part.select(slice(shown, None)) if hidden else None,
+            ),
+        )
+
+
+def _counted_at_import(site: Site, plan: Plan, rows: NDArray) -> Iterator[counts.GenotypeCounts]:
+    """Counts of everybody, without reading a genotype."""
+    for start, stop in plan.spans():
+        tallies = site.store.counts(rows[start:stop])
+        yield counts.tallied(tallies[:, None], np.array([site.people]))
+
+
+def _of_sizes(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
+    return exposed.groups(site.table.groups(plan.asked().by), None)
+
+
+def _of_counts(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
+    asked = plan.asked()
+    labels = site.table.groups(asked.by) if asked.by else None
+    panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+    return exposed.groups(labels, asked.groups, rows=plan.rows, panel=panel)
+
+
+ANSWERING: Mapping[str, Answering] = {
+    "group_sizes": Answering(_group_sizes, _of_sizes),
+    "genotype_counts": Answering(_genotype_counts, _of_counts, _width),
+}
