@@ -23,14 +23,18 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from genome_eu.cohort import CohortStore, open_store
+from genome_eu.cohort.ploidy import read_haploid
 from genome_eu.compute.progress import Progress
 from genome_eu.errors import BadInput, SourceError
+from genome_eu.kernels import HaploidCalls
 
 # Bytes of float64 that a block's products may take, and the most where they are so wide that few
 # rows would fit: below about a thousand rows, kernels take longer to prepare than to multiply.
 _PRODUCT_BYTES = 16 * 2**20
 _WIDE_BYTES = 64 * 2**20
 _ROWS_THAT_PAY = 1024
+# Bytes of the dosages of a block, two for each person; decoding a part of them takes as much again.
+_DOSAGE_BYTES = 32 * 2**20
 # Blocks of a window, and the bytes that its results may take.
 _WINDOW = 32
 _WINDOW_BYTES = 128 * 2**20
@@ -38,14 +42,18 @@ _WINDOW_BYTES = 128 * 2**20
 Result = TypeVar("Result")
 
 
-def block_rows(store: CohortStore, width: int = 1) -> int:
+def block_rows(store: CohortStore, width: int = 1, dosages: bool = False) -> int:
     """Rows of a block: a packed chunk, or less where the columns of products are many.
+
+    Dosages are eight times as large, so that fewer of them make a block.
 
     A chunk is large enough that its task lasts tens of milliseconds, and small enough that a
     worker's memory does not notice.
     """
     row_bytes = 8 * max(width, 1)
     rows = max(_PRODUCT_BYTES // row_bytes, min(_ROWS_THAT_PAY, _WIDE_BYTES // row_bytes))
+    if dosages:
+        rows = min(rows, _DOSAGE_BYTES // (2 * max(store.people, 1)))
     return max(1, min(store.block_rows, rows))
 
 
@@ -72,11 +80,20 @@ def _run(
     rows: NDArray,
     function: Callable[..., Any],
     constants: tuple[Any, ...],
+    haploid: HaploidCalls | None,
+    dosages: bool,
     *sliced: NDArray,
 ) -> Any:
     """One task: read a block and summarize it. A worker opens each store once."""
     store = _HERE.get(opening) or _opened_on_worker(path, digest, opening)
-    return function(store.read(rows, backend=backend), *sliced, *constants)
+    block: Any
+    if dosages:
+        block = store.read_dosages(rows, backend=backend)
+    elif haploid is None:
+        block = store.read(rows, backend=backend)
+    else:
+        block = read_haploid(store, rows, haploid, backend)
+    return function(block, *sliced, *constants)
 
 
 def _tasks(
@@ -88,12 +105,17 @@ def _tasks(
     size: int,
     backend: str,
     ends: Sequence[int] = (),
+    haploid: HaploidCalls | None = None,
+    reach: NDArray | None = None,
+    dosages: bool = False,
 ) -> Iterator[tuple[int, Delayed]]:
     _HERE[store.opening] = store
     shared = dask.delayed(constants, pure=False, traverse=False)
+    calls = dask.delayed(haploid, pure=False, traverse=False) if haploid is not None else None
     task = dask.delayed(_run, pure=False, traverse=False)
     for start, stop in edges(rows.size, size, ends):
         pieces = [values[start:stop] for values in by_row]
+        last = stop if reach is None else int(reach[start:stop].max())
         yield (
             stop - start,
             task(
@@ -101,9 +123,11 @@ def _tasks(
                 store.digest,
                 store.opening,
                 backend,
-                rows[start:stop],
+                rows[start:last],
                 function,
                 shared,
+                calls,
+                dosages,
                 *pieces,
             ),
         )
@@ -209,6 +233,9 @@ def stream(
     ends: Sequence[int] = (),
     backend: str = "cpu",
     progress: Progress | None = None,
+    haploid: HaploidCalls | None = None,
+    reach: NDArray | None = None,
+    dosages: bool = False,
 ) -> Iterator[Result]:
     """Summaries of consecutive blocks, in row order.
 
@@ -234,8 +261,17 @@ def stream(
         Kernel backend.
     progress : Progress, optional
         Is told of rows as they finish.
+    haploid : HaploidCalls, optional
+        Who is haploid in these rows: blocks are `HaploidBlock`s then.
+    reach : int64 array, optional
+        One past the last of `rows` that each needs beside itself: a block then has, after its own
+        rows, those that they reach. Slices of `by_row` are of its own rows.
+    dosages : bool
+        Read dosages and not hard calls: blocks are `DenseBlock`s then.
     """
-    tasks = _tasks(store, rows, function, constants, by_row, size, backend, ends)
+    tasks = _tasks(
+        store, rows, function, constants, by_row, size, backend, ends, haploid, reach, dosages
+    )
     with _ONE_BLAS_THREAD:
         for count, results in _ahead(_windows(tasks, _window(summary_bytes))):
             yield from results
@@ -277,3 +313,72 @@ def reduce(
     if whole is None:
         raise BadInput(f"cohort {store.name} has no rows to compute on")
     return whole
+
+
+def each(
+    store: CohortStore,
+    rows: NDArray,
+    items: Sequence[tuple[Any, ...]],
+    function: Callable[..., Any],
+    finish: Callable[..., Result],
+    *constants: Any,
+    add: Callable[[Any, Any], Any],
+    size: int,
+    backend: str = "cpu",
+    progress: Progress | None = None,
+) -> Iterator[Result]:
+    """What becomes of the sums over all rows, for each of some items, in their order.
+
+    For sums so large that they are better added where they are made: a task reads all rows, block
+    by block, for one item. `reduce` has a task a block.
+
+    Parameters
+    ----------
+    store : CohortStore
+        The cohort to read.
+    rows : int64 array
+        Packed rows to read; at least one.
+    items : sequence of tuples
+        A task each.
+    function : callable
+        `function(block, *item)`; its results are added by `add`, which may change the first.
+    finish : callable
+        `finish(sum, *constants)`: what a task returns.
+    constants : Any
+        Sent once, not per item.
+    size : int
+        Rows of a block.
+    backend : str
+        Kernel backend.
+    progress : Progress, optional
+        Is told of as many rows for each item.
+    """
+    _HERE[store.opening] = store
+    where = (str(store.path), store.digest, store.opening)
+    shared = dask.delayed((rows, function, add, finish, constants), pure=False, traverse=False)
+    task = dask.delayed(_run_all, pure=False, traverse=False)
+    tasks = ((rows.size, task(*where, backend, size, item, shared)) for item in items)
+    with _ONE_BLAS_THREAD:
+        for count, results in _ahead(_windows(tasks, _WINDOW)):
+            yield from results
+            if progress is not None:
+                progress.advance(count)
+
+
+def _run_all(
+    path: str,
+    digest: str,
+    opening: str,
+    backend: str,
+    size: int,
+    item: tuple[Any, ...],
+    shared: tuple[Any, ...],
+) -> Any:
+    """One task: read all rows and sum them up."""
+    store = _HERE.get(opening) or _opened_on_worker(path, digest, opening)
+    rows, function, add, finish, constants = shared
+    whole: Any = None
+    for start, stop in edges(rows.size, size):
+        part = function(store.read(rows[start:stop], backend=backend), *item)
+        whole = part if whole is None else add(whole, part)
+    return finish(whole, *constants)

@@ -1,4 +1,4 @@
-"""Packed genotypes and the five array kernels on them.
+"""Packed genotypes and the array kernels on them.
 
 Every backend gives the same numbers: ``cpu`` is compiled and made for work, ``gpu`` works on a
 CUDA device, ``reference`` is plain NumPy and made for reading.
@@ -11,7 +11,8 @@ from typing import cast
 
 from genome_eu.errors import UsageError
 from genome_eu.kernels.block import Backend, BandedGram, PackedBlock, PairCounts
-from genome_eu.kernels.packed import pack, pack_genotypes, unpack
+from genome_eu.kernels.haploid import HaploidBlock, HaploidCalls, haploid_block
+from genome_eu.kernels.packed import exchange, pack, pack_genotypes, unpack
 
 BACKENDS = ("cpu", "gpu", "reference")
 
@@ -19,9 +20,13 @@ __all__ = [
     "BACKENDS",
     "Backend",
     "BandedGram",
+    "HaploidBlock",
+    "HaploidCalls",
     "PackedBlock",
     "PairCounts",
     "backend",
+    "exchange",
+    "haploid_block",
     "pack",
     "pack_genotypes",
     "unpack",

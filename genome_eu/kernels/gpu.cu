@@ -23,11 +23,11 @@ __device__ inline word even_bits(word bits) {
 
 __device__ inline long long overlap(word a, word b) { return __popcll(a & b); }
 
-// Tile (n_rows, 32 * n_words) of dosages, or of missing calls. Neighbouring threads are
+// Tile (n_rows, 32 * n_words) of one plane: dosages, missing calls, or squared dosages (0, 1, 2). Neighbouring threads are
 // neighbouring people: 32 of them read one word and write next to each other.
 template <typename Real>
 __device__ inline void decode(const word *__restrict__ words, const long long *__restrict__ rows,
-                              long long n_rows, long long n_words, int missing,
+                              long long n_rows, long long n_words, int plane,
                               Real *__restrict__ tile) {
     const long long people = PEOPLE_PER_WORD * n_words;
     const long long person = (long long)blockIdx.x * blockDim.x + threadIdx.x;
@@ -35,7 +35,8 @@ __device__ inline void decode(const word *__restrict__ words, const long long *_
     for (long long row = blockIdx.y; row < n_rows; row += gridDim.y) {
         const word here = words[rows[row] * n_words + person / PEOPLE_PER_WORD];
         const unsigned code = (unsigned)(here >> (2 * (person % PEOPLE_PER_WORD))) & 3u;
-        const unsigned value = missing ? code == 3u : (code == 3u ? 0u : code);
+        const unsigned dosage = code == 3u ? 0u : code;
+        const unsigned value = plane == 1 ? code == 3u : (plane == 2 ? dosage * dosage : dosage);
         tile[row * people + person] = (Real)value;
     }
 }
@@ -43,15 +44,15 @@ __device__ inline void decode(const word *__restrict__ words, const long long *_
 extern "C" {
 
 __global__ void decode_float32(const word *__restrict__ words, const long long *__restrict__ rows,
-                               long long n_rows, long long n_words, int missing,
+                               long long n_rows, long long n_words, int plane,
                                float *__restrict__ tile) {
-    decode<float>(words, rows, n_rows, n_words, missing, tile);
+    decode<float>(words, rows, n_rows, n_words, plane, tile);
 }
 
 __global__ void decode_float64(const word *__restrict__ words, const long long *__restrict__ rows,
-                               long long n_rows, long long n_words, int missing,
+                               long long n_rows, long long n_words, int plane,
                                double *__restrict__ tile) {
-    decode<double>(words, rows, n_rows, n_words, missing, tile);
+    decode<double>(words, rows, n_rows, n_words, plane, tile);
 }
 
 // Adds to result (rows, n_groups, 3) the people of each group with code 1, 2 and 3. The threads
@@ -159,18 +160,46 @@ __global__ void fill_gram(const word *__restrict__ planes, long long rows, long 
     result[5 * field + pair] = product;
 }
 
-// Fields of the pair counts, (4, n, people), of people first to first + n - 1 with everybody.
-__global__ void fill_pair_counts(const word *__restrict__ planes, long long people,
-                                 long long n_planes, long long first, long long n,
-                                 long long *__restrict__ result) {
-    const long long pair = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (pair >= n * people) return;
-    const long long i = first + pair / people;
-    const long long j = pair % people;
+// Genotypes (people, n_groups, 3) of each person with code 1, 2 and 3, over the rows of each group.
+// A mask (n_groups, n_planes) has the bits of a group's rows.
+__global__ void count_person_groups(const word *__restrict__ planes, const word *__restrict__ masks,
+                                    long long people, long long n_planes, long long n_groups,
+                                    long long *__restrict__ result) {
+    const long long person = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (person >= people) return;
     const word *const hets = planes;
     const word *const homs = hets + n_planes * people;
     const word *const calls = homs + n_planes * people;
-    long long observed = 0, ibs0 = 0, het_het = 0, het = 0;
+    for (long long group = blockIdx.y; group < n_groups; group += gridDim.y) {
+        long long het = 0, hom_alt = 0, missing = 0;
+        for (long long plane = 0; plane < n_planes; plane++) {
+            const word rows = masks[group * n_planes + plane];
+            const long long at = plane * people + person;
+            het += overlap(hets[at], rows);
+            hom_alt += overlap(homs[at], rows);
+            missing += overlap(~calls[at], rows);
+        }
+        long long *const target = result + 3 * (person * n_groups + group);
+        target[0] = het;
+        target[1] = hom_alt;
+        target[2] = missing;
+    }
+}
+
+// Fields of the pair counts, (5, n, n_others), of people first to first + n - 1 with people
+// other to other + n_others - 1.
+__global__ void fill_pair_counts(const word *__restrict__ planes, long long people,
+                                 long long n_planes, long long first, long long n,
+                                 long long other, long long n_others,
+                                 long long *__restrict__ result) {
+    const long long pair = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (pair >= n * n_others) return;
+    const long long i = first + pair / n_others;
+    const long long j = other + pair % n_others;
+    const word *const hets = planes;
+    const word *const homs = hets + n_planes * people;
+    const word *const calls = homs + n_planes * people;
+    long long observed = 0, ibs0 = 0, het_het = 0, het = 0, het_other = 0;
     for (long long plane = 0; plane < n_planes; plane++) {
         const long long at_i = plane * people + i, at_j = plane * people + j;
         const word one_i = hets[at_i], two_i = homs[at_i], called_i = calls[at_i];
@@ -180,12 +209,14 @@ __global__ void fill_pair_counts(const word *__restrict__ planes, long long peop
         ibs0 += __popcll((none_i & two_j) | (two_i & none_j));
         het_het += overlap(one_i, one_j);
         het += overlap(one_i, called_j);
+        het_other += overlap(called_i, one_j);
     }
-    const long long field = n * people;
+    const long long field = n * n_others;
     result[pair] = observed;
     result[field + pair] = ibs0;
     result[2 * field + pair] = het_het;
     result[3 * field + pair] = het;
+    result[4 * field + pair] = het_other;
 }
 
 }  // extern "C"

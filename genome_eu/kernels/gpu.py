@@ -50,8 +50,11 @@ _ROW_THREADS = 32
 _MOST_BLOCKS_Y = 65535
 
 _GRAM_FIELDS = 6
-_PAIR_FIELDS = 4
+_PAIR_FIELDS = 5
 _PLANES = 3
+
+# What a tile is decoded to; `decode` in `gpu.cu` knows them by number.
+_DOSAGE, _MISSING, _SQUARE = range(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,11 +188,21 @@ def matmul(packed: HeldRows, people: int, q: Array) -> tuple[Array, Array]:
         columns = work.upload(q, _PEOPLE_PER_WORD * words)
         some = _missing_rows(work, packed)
         # Both are under way before either is waited for.
-        dosages_there = _times(work, packed, np.arange(rows), False, columns)
+        dosages_there = _times(work, packed, np.arange(rows), _DOSAGE, columns)
         if some.size:
-            missing_there = _times(work, packed, some, True, columns)
+            missing_there = _times(work, packed, some, _MISSING, columns)
             missing[some] = missing_there.get()
         return dosages_there.get(), missing
+
+
+def square_matmul(packed: HeldRows, people: int, q: Array) -> Array:
+    """``(G * G) @ q``; of q's type, shape (rows, k)."""
+    (rows, words), k = packed.shape, q.shape[1]
+    if not (rows and k and people):
+        return np.zeros((rows, k), dtype=q.dtype)
+    with _on_stream(packed) as work:
+        columns = work.upload(q, _PEOPLE_PER_WORD * words)
+        return _times(work, packed, np.arange(rows), _SQUARE, columns).get()
 
 
 def rmatmul(packed: HeldRows, people: int, r: Array, s: Array) -> tuple[Array, Array]:
@@ -200,44 +213,68 @@ def rmatmul(packed: HeldRows, people: int, r: Array, s: Array) -> tuple[Array, A
         return np.zeros_like(missing), missing
     with _on_stream(packed) as work:
         some = _missing_rows(work, packed)
-        dosages_there = _transposed_times(work, packed, np.arange(rows), False, r)
+        dosages_there = _transposed_times(work, packed, np.arange(rows), _DOSAGE, r)
         if some.size:
-            missing_there = _transposed_times(work, packed, some, True, s[some])
+            missing_there = _transposed_times(work, packed, some, _MISSING, s[some])
             missing = missing_there.get()[:people]
         return dosages_there.get()[:people], missing
 
 
-def gram(packed: HeldRows, people: int, window: int, include: Array) -> BandedGram:
+def gram(packed: HeldRows, people: int, window: int, include: Array, first: int) -> BandedGram:
     """Sums over the included people called in both rows of each pair (j, j + d)."""
     rows, words = packed.shape
-    result = np.zeros((_GRAM_FIELDS, rows, window), dtype=np.int64)
+    result = np.zeros((_GRAM_FIELDS, first, window), dtype=np.int64)
     band = min(window, rows)
-    if band and people:
+    if band and people and first:
         with _on_stream(packed) as work:
             mask = work.upload(_group_masks(np.where(include, 0, -1), 1, words))
             n_planes = -(-people // _BITS_PER_WORD)
             planes = work.empty((_PLANES, n_planes, rows), np.uint64)
             grid = (_blocks(rows), min(n_planes, _MOST_BLOCKS_Y))
             work.launch("row_planes", grid, packed.words, mask, rows, words, n_planes, planes)
-            for start, stop in _steps(rows, _GRAM_FIELDS * 8 * band):
+            for start, stop in _steps(first, _GRAM_FIELDS * 8 * band):
                 result[:, start:stop, :band] = _gram_part(
                     work, planes, (rows, n_planes), (start, stop), band
                 )
     return BandedGram(*result)
 
 
-def pair_counts(packed: HeldRows, people: int) -> PairCounts:
-    """Counts over the rows called in both people of each pair."""
-    rows, words = packed.shape
-    result = np.zeros((_PAIR_FIELDS, people, people), dtype=np.int64)
-    if rows and people:
+def rcounts(packed: HeldRows, people: int, groups: Array, n_groups: int) -> Array:
+    """Genotype counts per person and group of rows; int64, shape (people, n_groups, 4)."""
+    rows = packed.shape[0]
+    result = np.zeros((people, n_groups, 4), dtype=np.int64)
+    if rows and result.size:
         with _on_stream(packed) as work:
-            n_planes = -(-rows // _BITS_PER_WORD)
-            planes = work.empty((_PLANES, n_planes, people), np.uint64)
-            grid = (_blocks(people), min(n_planes, _MOST_BLOCKS_Y))
-            work.launch("person_planes", grid, packed.words, rows, words, people, n_planes, planes)
-            for start, stop in _steps(people, _PAIR_FIELDS * 8 * people):
-                result[:, start:stop] = _pair_part(work, planes, (people, n_planes), (start, stop))
+            planes = _person_planes(work, packed, people)
+            members = [np.packbits(groups == one, bitorder="little") for one in range(n_groups)]
+            masks = np.zeros((n_groups, _WORD_BYTES * planes.shape[1]), dtype=np.uint8)
+            masks[:, : members[0].size] = members
+            counted = work.empty((people, n_groups, 3))
+            work.launch(
+                "count_person_groups",
+                (_blocks(people), min(n_groups, _MOST_BLOCKS_Y)),
+                planes,
+                work.upload(masks.view(np.uint64)),
+                people,
+                planes.shape[1],
+                n_groups,
+                counted,
+            )
+            result[:, :, 1:] = counted.get()
+    size = np.bincount(groups + 1, minlength=n_groups + 1)[1:]
+    result[:, :, 0] = size - result[:, :, 1:].sum(axis=2)
+    return result
+
+
+def pair_counts(packed: HeldRows, people: int, first: range, others: range) -> PairCounts:
+    """Counts over the rows called in both people of each pair, one of `first`, one of `others`."""
+    result = np.zeros((_PAIR_FIELDS, len(first), len(others)), dtype=np.int64)
+    if packed.shape[0] and result.size:
+        with _on_stream(packed) as work:
+            planes = _person_planes(work, packed, people)
+            for start, stop in _steps(len(first), _PAIR_FIELDS * 8 * len(others)):
+                some = first[start:stop]
+                result[:, start:stop] = _pair_part(work, planes, some, others)
     return PairCounts(*result)
 
 
@@ -369,25 +406,25 @@ def _missing_rows(work: _Work, packed: HeldRows) -> Array:
     return packed.missing_rows
 
 
-def _times(work: _Work, packed: HeldRows, rows: Array, missing: bool, q: Any) -> Any:
-    """These rows of ``G @ q``, or of ``M @ q``, on the device."""
+def _times(work: _Work, packed: HeldRows, rows: Array, plane: int, q: Any) -> Any:
+    """These rows of one plane times `q`, on the device."""
     result = work.empty((len(rows), q.shape[1]), q.dtype)
-    for start, stop, tile in _tiles(work, packed, rows, missing, q.dtype):
+    for start, stop, tile in _tiles(work, packed, rows, plane, q.dtype):
         work.multiply(False, tile, q, result[start:stop], add=False)
     return result
 
 
-def _transposed_times(work: _Work, packed: HeldRows, rows: Array, missing: bool, r: Array) -> Any:
-    """``G.T @ r``, or ``M.T @ r``, of these rows, which have one row of `r` each, on the device."""
+def _transposed_times(work: _Work, packed: HeldRows, rows: Array, plane: int, r: Array) -> Any:
+    """These rows of one plane, transposed, times `r` of one row each, on the device."""
     result = work.empty((_PEOPLE_PER_WORD * packed.shape[1], r.shape[1]), r.dtype)
     columns = work.upload(r)
-    for start, stop, tile in _tiles(work, packed, rows, missing, r.dtype):
+    for start, stop, tile in _tiles(work, packed, rows, plane, r.dtype):
         work.multiply(True, tile, columns[start:stop], result, add=start > 0)
     return result
 
 
 def _tiles(
-    work: _Work, packed: HeldRows, rows: Array, missing: bool, dtype: np.dtype
+    work: _Work, packed: HeldRows, rows: Array, plane: int, dtype: np.dtype
 ) -> Iterator[tuple[int, int, Any]]:
     """Decoded rows from start to stop, a tile at a time in one and the same memory."""
     words = packed.shape[1]
@@ -404,7 +441,7 @@ def _tiles(
             which[start:stop],
             n,
             words,
-            np.int32(missing),
+            np.int32(plane),
             memory,
         )
         yield start, stop, memory[:n]
@@ -420,11 +457,27 @@ def _gram_part(
     return part.get()
 
 
-def _pair_part(work: _Work, planes: Any, shape: tuple[int, int], people: tuple[int, int]) -> Array:
-    """All fields of the pairs of some people with everybody; int64, (fields, these, everybody)."""
-    start, n = people[0], people[1] - people[0]
-    part = work.empty((_PAIR_FIELDS, n, shape[0]))
-    work.launch("fill_pair_counts", (_blocks(n * shape[0]),), planes, *shape, start, n, part)
+def _person_planes(work: _Work, packed: HeldRows, people: int) -> Any:
+    """Bit planes (3, words, people) on the device, a word for 64 rows of a person."""
+    rows, words = packed.shape
+    n_planes = -(-rows // _BITS_PER_WORD)
+    planes = work.empty((_PLANES, n_planes, people), np.uint64)
+    grid = (_blocks(people), min(n_planes, _MOST_BLOCKS_Y))
+    work.launch("person_planes", grid, packed.words, rows, words, people, n_planes, planes)
+    return planes
+
+
+def _pair_part(work: _Work, planes: Any, first: range, others: range) -> Array:
+    """All fields of the pairs of some people with others; int64, (fields, first, others)."""
+    _, n_planes, people = planes.shape
+    part = work.empty((_PAIR_FIELDS, len(first), len(others)))
+    work.launch(
+        "fill_pair_counts",
+        (_blocks(len(first) * len(others)),),
+        *[planes, people, n_planes],
+        *[first.start, len(first), others.start, len(others)],
+        part,
+    )
     return part.get()
 
 

@@ -67,6 +67,23 @@ def pack(dosage: Array) -> Array:
     return shifted[..., 0] | shifted[..., 1] | shifted[..., 2] | shifted[..., 3]
 
 
+def exchange(packed: Array, people: int) -> Array:
+    """Packed rows with their alleles exchanged: copies of the other allele, 2 − g.
+
+    Parameters
+    ----------
+    packed : uint8 array, shape (rows, ceil(people / 4))
+        As `pack` gives it; not changed.
+    people : int
+        People per row; what follows the last stays 0.
+    """
+    # 0 and 2 differ in the upper bit of a code whose lower bit is 0; 1 and 3 have it set.
+    exchanged = packed ^ (~(packed << 1) & np.uint8(0b10101010))
+    if rest := people % PEOPLE_PER_BYTE:
+        exchanged[:, -1] &= np.uint8(4**rest - 1)
+    return exchanged
+
+
 def unpack(packed: Array, people: int) -> Array:
     """Undo `pack`: copies of the ALT, int8 of shape (rows, people), -1 where missing.
 

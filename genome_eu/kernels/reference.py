@@ -32,42 +32,61 @@ def matmul(packed: Array, people: int, q: Array) -> tuple[Array, Array]:
     return _product(observed, q), _product(missing, q)
 
 
+def square_matmul(packed: Array, people: int, q: Array) -> Array:
+    """``(G * G) @ q``; of q's type, shape (rows, k)."""
+    observed, _ = _planes(packed, people)
+    return _product(observed * observed, q)
+
+
 def rmatmul(packed: Array, people: int, r: Array, s: Array) -> tuple[Array, Array]:
     """``G.T @ r`` and ``M.T @ s``; of r's type, shape (people, k)."""
     observed, missing = _planes(packed, people)
     return _product(observed.T, r), _product(missing.T, s)
 
 
-def gram(packed: Array, people: int, window: int, include: Array) -> BandedGram:
+def gram(packed: Array, people: int, window: int, include: Array, first: int) -> BandedGram:
     """Sums over the included people called in both rows of each pair (j, j + d)."""
     observed, missing = _planes(packed, people)
     g = observed[:, include]
     called = ~missing[:, include]
     rows = len(g)
-    result = BandedGram(*(np.zeros((rows, window), dtype=np.int64) for _ in range(6)))
+    result = BandedGram(*(np.zeros((first, window), dtype=np.int64) for _ in range(6)))
     for d in range(min(window, rows)):
-        a, b = g[: rows - d], g[d:]
-        both = called[: rows - d] & called[d:]
-        result.n[: rows - d, d] = both.sum(axis=1)
-        result.sum_a[: rows - d, d] = (a * both).sum(axis=1)
-        result.sum_b[: rows - d, d] = (b * both).sum(axis=1)
-        result.square_a[: rows - d, d] = (a * a * both).sum(axis=1)
-        result.square_b[: rows - d, d] = (b * b * both).sum(axis=1)
-        result.product[: rows - d, d] = (a * b).sum(axis=1)
+        stop = min(first, rows - d)
+        a, b = g[:stop], g[d : d + stop]
+        both = called[:stop] & called[d : d + stop]
+        result.n[:stop, d] = both.sum(axis=1)
+        result.sum_a[:stop, d] = (a * both).sum(axis=1)
+        result.sum_b[:stop, d] = (b * both).sum(axis=1)
+        result.square_a[:stop, d] = (a * a * both).sum(axis=1)
+        result.square_b[:stop, d] = (b * b * both).sum(axis=1)
+        result.product[:stop, d] = (a * b).sum(axis=1)
     return result
 
 
-def pair_counts(packed: Array, people: int) -> PairCounts:
-    """Counts over the rows called in both people of each pair."""
+def rcounts(packed: Array, people: int, groups: Array, n_groups: int) -> Array:
+    """Genotype counts per person and group of rows; int64, shape (people, n_groups, 4)."""
     dosage = unpack(packed, people)
-    hom_ref, het, hom_alt, called = (
-        plane.astype(np.int64) for plane in (dosage == 0, dosage == 1, dosage == 2, dosage >= 0)
+    result = np.zeros((people, n_groups, 4), dtype=np.int64)
+    for group in range(n_groups):
+        members = dosage[groups == group]
+        for column, genotype in enumerate((0, 1, 2, -1)):
+            result[:, group, column] = (members == genotype).sum(axis=0)
+    return result
+
+
+def pair_counts(packed: Array, people: int, first: range, others: range) -> PairCounts:
+    """Counts over the rows called in both people of each pair, one of `first`, one of `others`."""
+    a, b = (unpack(packed, people)[:, some.start : some.stop].T for some in (first, others))
+    (ref_a, het_a, alt_a, called_a), (ref_b, het_b, alt_b, called_b) = (
+        [plane.astype(np.int64) for plane in (g == 0, g == 1, g == 2, g >= 0)] for g in (a, b)
     )
     return PairCounts(
-        observed=called.T @ called,
-        ibs0=hom_ref.T @ hom_alt + hom_alt.T @ hom_ref,
-        het_het=het.T @ het,
-        het=het.T @ called,
+        observed=called_a @ called_b.T,
+        ibs0=ref_a @ alt_b.T + alt_a @ ref_b.T,
+        het_het=het_a @ het_b.T,
+        het=het_a @ called_b.T,
+        het_other=called_a @ het_b.T,
     )
 
 

@@ -1,9 +1,13 @@
-"""What every kernel backend must do; a backend's test class subclasses `KernelContract`."""
+"""What every kernel backend must do; a backend's test class subclasses `KernelContract`.
+
+`BlockContract` is the part that dosages share with packed calls.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,13 +69,11 @@ def assert_product(
     assert (np.abs(actual - expected) <= (1e-12 if dtype is np.float64 else 1e-5) * scale).all()
 
 
-class KernelContract:
-    """Subclass with `backend_name`; pytest then runs every test on that backend."""
+class BlockContract:
+    """Subclass with `block`, which makes a block of copies of the ALT, -1 where missing."""
 
-    backend_name: str
-
-    def block(self, dosage: np.ndarray) -> PackedBlock:
-        return PackedBlock(pack(dosage), dosage.shape[1], backend(self.backend_name))
+    def block(self, dosage: np.ndarray) -> Any:
+        raise NotImplementedError
 
     @contract
     @given(dosages(), st.integers(1, 6), seeds)
@@ -99,6 +101,15 @@ class KernelContract:
             self.block(dosage).counts(groups, 3), oracle.genotype_counts(dosage, groups, 3)
         )
 
+    @contract
+    @given(dosages(), st.integers(1, 6), seeds)
+    def test_tally_is_the_definition(self, dosage, n_groups, seed):
+        groups = np.random.default_rng(seed).integers(-1, n_groups, size=dosage.shape[1])
+        tally = self.block(dosage).tally(groups, n_groups)
+        expected = oracle.dosage_tally(dosage, groups, n_groups)
+        for found, (name, values) in zip(tally, expected.items(), strict=True):
+            np.testing.assert_array_equal(found, values, err_msg=name)
+
     def test_counts_of_no_group(self):
         block = self.block(draw_dosage(5, 7, 0.1, seed=1))
         assert block.counts(np.full(7, -1), 0).shape == (5, 0, 4)
@@ -111,6 +122,14 @@ class KernelContract:
         g, m = np.maximum(dosage, 0), dosage < 0
         assert_product(observed, oracle.dosage_product(dosage, q), oracle.magnitude(g, q))
         assert_product(missing, oracle.missing_product(dosage, q), oracle.magnitude(m, q))
+
+    @contract
+    @given(dosages(), widths, seeds)
+    def test_square_matmul_is_the_definition(self, dosage, k, seed):
+        q = np.random.default_rng(seed).standard_normal((dosage.shape[1], k))
+        square = np.maximum(dosage, 0).astype(np.int8) ** 2
+        found = self.block(dosage).square_matmul(q)
+        assert_product(found, oracle.dosage_product(square, q), oracle.magnitude(square, q))
 
     @contract
     @given(dosages(), widths, seeds, st.booleans())
@@ -131,6 +150,9 @@ class KernelContract:
         q = rng.standard_normal((dosage.shape[1], k)).astype(np.float32)
         r, s = (rng.standard_normal((len(dosage), k)).astype(np.float32) for _ in range(2))
         block, single = self.block(dosage), np.float32
+        square = np.maximum(dosage, 0).astype(np.int8) ** 2
+        expected, scale = oracle.dosage_product(square, q), oracle.magnitude(square, q)
+        assert_product(block.square_matmul(q), expected, scale, single)
         g, m = np.maximum(dosage, 0), dosage < 0
         for plane, product, found in zip(
             (g, m), (oracle.dosage_product, oracle.missing_product), block.matmul(q), strict=True
@@ -155,6 +177,15 @@ class KernelContract:
         assert_product(observed, oracle.dosage_product(dosage, q), scale)
         assert_product(missing, oracle.missing_product(dosage, q), scale)
 
+
+class KernelContract(BlockContract):
+    """Subclass with `backend_name`; pytest then runs every test on that backend."""
+
+    backend_name: str
+
+    def block(self, dosage: np.ndarray) -> PackedBlock:
+        return PackedBlock(pack(dosage), dosage.shape[1], backend(self.backend_name))
+
     @contract
     @given(
         dosages(max_rows=9, max_people=90), st.integers(1, 12), seeds, st.sampled_from((0, 0.7, 1))
@@ -163,6 +194,30 @@ class KernelContract:
         include = np.random.default_rng(seed).random(dosage.shape[1]) < share
         gram = self.block(dosage).gram(window, include)
         assert_fields(gram, oracle.banded_gram(dosage, window, include))
+
+    def test_gram_of_the_first_rows(self):
+        dosage = draw_dosage(9, 33, 0.1, seed=2)
+        whole, first = self.block(dosage).gram(4), self.block(dosage).gram(4, None, 5)
+        assert_fields(first, {name: field[:5] for name, field in vars(whole).items()})
+        assert self.block(dosage).gram(4, None, 0).n.shape == (0, 4)
+
+    @contract
+    @given(dosages(max_rows=9, max_people=200), seeds, st.sampled_from((0, 0.7, 1)))
+    def test_planes_give_the_gram(self, dosage, seed, share):
+        include = np.random.default_rng(seed).random(dosage.shape[1]) < share
+        planes = self.block(dosage).row_planes(include)
+        h = np.where(dosage < 0, 0, dosage - 1).astype(int)[:, include]
+        called = (dosage >= 0)[:, include].astype(int)
+        assert planes.people == include.sum()
+        expected = (called.sum(axis=1), h.sum(axis=1), (h * h).sum(axis=1))
+        np.testing.assert_array_equal(planes.totals, expected)
+        both = planes.hom[:, np.newaxis] & planes.hom
+        opposite = both & (planes.alt[:, np.newaxis] ^ planes.alt)
+        products = np.bitwise_count(both).sum(axis=2, dtype=np.int64)
+        products -= 2 * np.bitwise_count(opposite).sum(axis=2, dtype=np.int64)
+        np.testing.assert_array_equal(products, h @ h.T)
+        overlap = planes.called[:, np.newaxis] & planes.called
+        np.testing.assert_array_equal(np.bitwise_count(overlap).sum(axis=2), called @ called.T)
 
     def test_gram_counts_everybody_unless_told(self):
         block = self.block(draw_dosage(6, 33, 0.1, seed=2))
@@ -174,13 +229,42 @@ class KernelContract:
     def test_pair_counts_are_the_definition(self, dosage):
         assert_fields(self.block(dosage).pair_counts(), oracle.pair_counts(dosage))
 
+    @contract
+    @given(dosages(max_people=40), st.data())
+    def test_pair_counts_of_some_people_with_others(self, dosage, data):
+        people = st.integers(0, dosage.shape[1])
+        first, others = (range(*sorted((data.draw(people), data.draw(people)))) for _ in range(2))
+        expected = oracle.pair_counts(dosage, first, others)
+        assert_fields(self.block(dosage).pair_counts(first, others), expected)
+        assert_fields(self.block(dosage).pair_counts(first), oracle.pair_counts(dosage, first))
+
     def test_pair_counts_past_one_tile_and_word(self):
-        dosage = draw_dosage(150, 70, 0.05, seed=3)
+        dosage = draw_dosage(9000, 70, 0.05, seed=3)
+        # Rows that everybody is called in, between others.
+        dosage[::3] = np.maximum(dosage[::3], 0)
         observed, het = dosage >= 0, dosage == 1
         counts = self.block(dosage).pair_counts()
         np.testing.assert_array_equal(counts.observed, observed.T.astype(int) @ observed)
         np.testing.assert_array_equal(counts.het, het.T.astype(int) @ observed)
+        np.testing.assert_array_equal(counts.het_other, counts.het.T)
         np.testing.assert_array_equal(counts.ibs0, counts.ibs0.T)
+        apart = self.block(dosage).pair_counts(range(37), range(37, 70))
+        assert_fields(apart, {name: both[:37, 37:] for name, both in vars(counts).items()})
+
+    @contract
+    @given(dosages(), st.integers(1, 4), seeds)
+    def test_rcounts_are_the_definition(self, dosage, n_groups, seed):
+        groups = np.random.default_rng(seed).integers(-1, n_groups, size=len(dosage))
+        counts = self.block(dosage).rcounts(groups, n_groups)
+        assert counts.dtype == np.int64
+        np.testing.assert_array_equal(counts, oracle.person_counts(dosage, groups, n_groups))
+
+    def test_rcounts_past_one_word(self):
+        dosage = draw_dosage(300, 41, 0.05, seed=4)
+        groups = np.arange(300) % 3 - 1
+        np.testing.assert_array_equal(
+            self.block(dosage).rcounts(groups, 2), oracle.person_counts(dosage, groups, 2)
+        )
 
     @contract
     @given(dosages(), seeds, st.data())
@@ -235,9 +319,14 @@ class KernelContract:
         block = self.block(draw_dosage(40, 301, rate, seed=6))
         q = np.random.default_rng(6).standard_normal((301, 7))
         r = np.random.default_rng(7).standard_normal((40, 7))
-        once = (*block.matmul(q), *block.rmatmul(r))
+        once = (*block.matmul(q), *block.rmatmul(r), block.square_matmul(q))
         with ThreadPoolExecutor(4) as threads:
-            again = list(threads.map(lambda _: (*block.matmul(q), *block.rmatmul(r)), range(8)))
+            again = list(
+                threads.map(
+                    lambda _: (*block.matmul(q), *block.rmatmul(r), block.square_matmul(q)),
+                    range(8),
+                )
+            )
         for rerun in again:
             for first, second in zip(once, rerun, strict=True):
                 assert first.tobytes() == second.tobytes()
@@ -266,10 +355,14 @@ class KernelContract:
             block = self.block(np.zeros(shape, dtype=np.int8))
             assert block.counts(np.zeros(people, dtype=int), 2).shape == (rows, 2, 4)
             assert [p.shape for p in block.matmul(np.ones((people, 3)))] == [(rows, 3)] * 2
+            assert block.square_matmul(np.ones((people, 3))).shape == (rows, 3)
             assert [p.shape for p in block.rmatmul(np.ones((rows, 3)))] == [(people, 3)] * 2
             assert block.gram(4).product.shape == (rows, 4)
             assert block.pair_counts().observed.shape == (people, people)
             assert not block.pair_counts().observed.any()
+            counts = block.rcounts(np.zeros(rows, dtype=int), 2)
+            assert counts.shape == (people, 2, 4)
+            assert (counts[:, 0, 0] == rows).all()
             assert block.dosages().shape == shape
 
     def test_arguments_are_left_alone(self):
@@ -283,10 +376,12 @@ class KernelContract:
         }
         before = {name: argument.copy() for name, argument in arguments.items()}
         block.matmul(arguments["q"])
+        block.square_matmul(arguments["q"])
         block.rmatmul(arguments["r"])
         block.counts(arguments["groups"], 2)
         block.gram(3, arguments["include"])
         block.pair_counts()
+        block.rcounts(np.arange(8) % 2, 2)
         for name, argument in arguments.items():
             np.testing.assert_array_equal(argument, before[name], err_msg=name)
 
@@ -300,11 +395,17 @@ class KernelContract:
             (lambda b: b.matmul(np.ones((4, 2))), r"q must have shape \(people, k\) with 5 people"),
             (lambda b: b.matmul(np.ones(5)), r"q must have shape \(people, k\).*not \(5,\)"),
             (lambda b: b.matmul(np.full((5, 1), np.nan)), r"q is nan at \[0, 0\]; give finite"),
+            (lambda b: b.square_matmul(np.ones((4, 2))), r"q must have shape \(people, k\) with 5"),
             (lambda b: b.rmatmul(np.ones((5, 2))), r"r must have shape \(rows, k\) with 3 rows"),
             (lambda b: b.rmatmul(np.ones((3, 2)), np.ones((3, 1))), r"s must have shape \(3, 2\)"),
             (lambda b: b.rmatmul(np.full((3, 1), np.inf)), "r is inf at .* 0 for rows"),
+            (lambda b: b.rcounts(np.zeros(4, int), 1), r"groups must have shape \(3,\)"),
+            (lambda b: b.pair_counts(range(6)), "first must be a range of consecutive people of 5"),
+            (lambda b: b.pair_counts(others=range(0, 4, 2)), r"others must be .* range\(0, 4, 2\)"),
             (lambda b: b.gram(0), "window must be at least 1 row, not 0"),
+            (lambda b: b.gram(2, None, 99), r"first must be from 0 to \d+ rows, not 99"),
             (lambda b: b.gram(2, np.ones(4, bool)), r"include must have shape \(5,\)"),
+            (lambda b: b.row_planes(np.ones(4, bool)), r"include must have shape \(5,\)"),
             (lambda b: b.gram(2, np.ones(5)), "include must be a bool per person, not float64"),
         ],
     )

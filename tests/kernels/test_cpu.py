@@ -34,6 +34,7 @@ class TestCpu(KernelContract):
         include = rng.random(people) < 0.9
         np.testing.assert_array_equal(cpu.counts(groups, 7), reference.counts(groups, 7))
         assert_fields(cpu.gram(3, include), vars(reference.gram(3, include)))
+        assert_fields(cpu.gram(3, include, 1), vars(reference.gram(3, include, 1)))
         assert_fields(cpu.pair_counts(), vars(reference.pair_counts()))
         q, r = rng.standard_normal((people, 5)), rng.standard_normal((rows, 5))
         size = np.abs(dosage)

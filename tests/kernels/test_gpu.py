@@ -59,6 +59,7 @@ class GpuContract(KernelContract):
         include = rng.random(people) < 0.9
         np.testing.assert_array_equal(block.counts(groups, 7), reference.counts(groups, 7))
         assert_fields(block.gram(3, include), vars(reference.gram(3, include)))
+        assert_fields(block.gram(3, include, 1), vars(reference.gram(3, include, 1)))
         assert_fields(block.gram(rows + 5), vars(reference.gram(rows + 5)))
         assert_fields(block.pair_counts(), vars(reference.pair_counts()))
         q, r, s = (rng.standard_normal((n, 5)).astype(dtype) for n in (people, rows, rows))

@@ -24,6 +24,7 @@ from tests.kernels import gpu_stand_in as stand_in
 SOURCE = files("genome_eu.kernels").joinpath("gpu.cu")
 KERNELS = {
     "count_groups",
+    "count_person_groups",
     "decode_float32",
     "decode_float64",
     "fill_gram",
@@ -145,8 +146,8 @@ class TestStandIn:
         @pytest.fixture
         def arguments(self):
             planes = stand_in.empty((3, 1, 4), dtype=np.uint64)
-            result = stand_in.empty((4, 4, 4), dtype=np.int64)
-            return [planes, *(np.int64(n) for n in (4, 1, 0, 4)), result]
+            result = stand_in.empty((5, 4, 4), dtype=np.int64)
+            return [planes, *(np.int64(n) for n in (4, 1, 0, 4, 0, 4)), result]
 
         @pytest.mark.parametrize(
             ("place", "wrong", "message"),
@@ -154,7 +155,7 @@ class TestStandIn:
                 (0, np.int64(1), "argument 0: an array is wanted"),
                 (1, np.int32(4), "argument 1: int32"),
                 (1, 4, "argument 1: <class 'int'>"),
-                (5, np.int64(4), "argument 5: an array is wanted"),
+                (7, np.int64(4), "argument 7: an array is wanted"),
             ],
         )
         def test_arguments_of_another_kind(self, kernel, arguments, place, wrong, message):

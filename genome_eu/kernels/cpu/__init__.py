@@ -15,8 +15,9 @@ file of what it caches, and a helper edited elsewhere would leave stale machine 
 """
 
 from genome_eu.kernels.cpu.counts import counts
-from genome_eu.kernels.cpu.pairs import gram, pair_counts
-from genome_eu.kernels.cpu.products import matmul, rmatmul
+from genome_eu.kernels.cpu.people import pair_counts, rcounts
+from genome_eu.kernels.cpu.products import matmul, rmatmul, square_matmul
+from genome_eu.kernels.cpu.rows import gram
 from genome_eu.kernels.cpu.words import hold
 
-__all__ = ["counts", "gram", "hold", "matmul", "pair_counts", "rmatmul"]
+__all__ = ["counts", "gram", "hold", "matmul", "pair_counts", "rcounts", "rmatmul", "square_matmul"]

@@ -10,8 +10,9 @@ from genome_eu.kernels.cpu.words import LOW_BITS, ONE, word_buffer
 
 Array = np.ndarray
 
-# Weight of the codes 0, 1, 2 and missing in the two products.
+# Weight of the codes 0, 1, 2 and missing in the products.
 _DOSAGE = np.array([0.0, 1.0, 2.0, 0.0])
+_SQUARE = np.array([0.0, 1.0, 4.0, 0.0])
 _MISSING = np.array([0.0, 0.0, 0.0, 1.0])
 
 # Four byte columns per pass: fewer store the sums more often, more push the tables out of the
@@ -37,10 +38,24 @@ def matmul(packed: Array, people: int, q: Array) -> tuple[Array, Array]:
         return _products(packed, q, q)
     dosage_product, missing_product = np.zeros((2, len(packed), q.shape[1]), dtype=q.dtype)
     products = (dosage_product, missing_product)
-    _add_carriers(packed, rare, q, q, False, *word_buffer(packed), *products)
+    _add_carriers(packed, rare, q, q, _DOSAGE, False, *word_buffer(packed), *products)
     if dense.size:
         dosage_product[dense], missing_product[dense] = _products(packed[dense], q, q)
     return dosage_product, missing_product
+
+
+def square_matmul(packed: Array, people: int, q: Array) -> Array:
+    """``(G * G) @ q``; of q's type, shape (rows, k)."""
+    rare, dense = _split(packed, people)
+    if not rare.size:
+        return _table_product(packed, q, _SQUARE)
+    result = np.zeros((len(packed), q.shape[1]), dtype=q.dtype)
+    # Missing calls weigh nothing: they are added to no column.
+    none = np.empty((2, max(people, len(packed)), 0), dtype=q.dtype)
+    _add_carriers(packed, rare, q, none[0], _SQUARE, False, *word_buffer(packed), result, none[1])
+    if dense.size:
+        result[dense] = _table_product(packed[dense], q, _SQUARE)
+    return result
 
 
 def rmatmul(packed: Array, people: int, r: Array, s: Array) -> tuple[Array, Array]:
@@ -52,7 +67,7 @@ def rmatmul(packed: Array, people: int, r: Array, s: Array) -> tuple[Array, Arra
         products = _products(transpose(packed[dense], people), r[dense], s[dense])
     else:
         products = tuple(np.zeros((2, people, r.shape[1]), dtype=r.dtype))
-    _add_carriers(packed, rare, r, s, True, *word_buffer(packed), *products)
+    _add_carriers(packed, rare, r, s, _DOSAGE, True, *word_buffer(packed), *products)
     return products
 
 
@@ -186,16 +201,19 @@ def _add_carriers(
     rows: Array,
     r: Array,
     s: Array,
+    weights: Array,
     to_people: bool,
     words: Array,
     word_bytes: Array,
     dosage_product: Array,
     missing_product: Array,
 ) -> None:
-    """Add columns of `r` for each carrier, and of `s` for each missing call.
+    """Add columns of `r` for each carrier by weight, and of `s` for each missing call.
 
     They go from the row's place to the person's, or the other way.
     """
+    # Twice (or four times) a number is exact, whichever way it is worked out.
+    twice = r.dtype.type(weights[2])
     for row in rows:
         for byte in range(packed.shape[1]):
             word_bytes[byte] = packed[row, byte]
@@ -212,7 +230,7 @@ def _add_carriers(
                         dosage_product[target, column] += r[source, column]
                 elif code == 2:
                     for column in range(r.shape[1]):
-                        dosage_product[target, column] += r[source, column] + r[source, column]
+                        dosage_product[target, column] += twice * r[source, column]
                 else:
                     for column in range(s.shape[1]):
                         missing_product[target, column] += s[source, column]
