@@ -23,6 +23,16 @@ BYTES = numcodecs.Blosc("lz4", clevel=1, shuffle=numcodecs.Blosc.NOSHUFFLE)
 # Version and flags, bytes decoded, bytes of a block, bytes with this header.
 _BLOSC_HEADER = struct.Struct("<4I")
 _FILE_CHUNK = 16 * 2**20
+DIGEST_BYTES = 32
+
+# A chunk is what a worker reads and checks at once: large enough for a disk, and small enough
+# that a cohort of a few hundred people still has work for many workers.
+_CHUNK_BYTES = 8 * 2**20
+_CHUNK_ROWS = 8192
+# A chunk is a file. Only format 3 of Zarr puts many into one, which zarr 2 and so sgkit's own
+# versions cannot open; so where there would be more files than this, chunks are larger.
+_FILES = 100_000
+_LARGEST_CHUNK_BYTES = 64 * 2**20
 
 
 def create_array(
@@ -95,6 +105,56 @@ class ArrayWriter:
         self._filled = 0
 
 
+def chunk_rows_of(width: int, rows: int) -> int:
+    """Rows of a chunk, where each takes so many bytes."""
+    width = max(width, 1)
+    size = max(_CHUNK_BYTES, min(_LARGEST_CHUNK_BYTES, rows * width // _FILES))
+    return max(1, min(_CHUNK_ROWS, size // width, rows))
+
+
+class DigestedWriter(ArrayWriter):
+    """Writes rows by whole chunks, and beside them the digest of each chunk.
+
+    The digests of chunks are needed because Zarr reads an absent chunk as zeros, that is, as people
+    who are homozygous for the reference.
+    """
+
+    def __init__(
+        self,
+        group: Any,
+        name: str,
+        shape: tuple[int, int],
+        chunk_rows: int,
+        dtype: Any,
+        compressor: Any,
+    ) -> None:
+        super().__init__(group, name, shape, chunk_rows, dtype, compressor)
+        self.chunk_rows = self.array.chunks[0]
+        self.chunk_digests = np.zeros((-(-shape[0] // self.chunk_rows), DIGEST_BYTES), np.uint8)
+        digests = self.chunk_digests.shape
+        self.digest_array = create_array(group, digest_name(name), digests, digests, np.uint8)
+
+    def write(self, block: NDArray, start: int) -> None:
+        """Write one chunk, and keep its digest."""
+        super().write(block, start)
+        self.chunk_digests[start // self.chunk_rows] = chunk_digest(block)
+
+    def close(self) -> None:
+        """Write what is left, and the digests."""
+        super().close()
+        self.digest_array[:] = self.chunk_digests
+
+
+def digest_name(name: str) -> str:
+    """The array beside an array of rows that holds the digest of each of its chunks."""
+    return f"{name}_digest"
+
+
+def chunk_digest(block: NDArray) -> NDArray:
+    """SHA-256 of a chunk's bytes, as 32 numbers."""
+    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(block).data).digest(), dtype=np.uint8)
+
+
 class ChunkReader:
     """Reads chunks of whole rows from many threads.
 
@@ -104,7 +164,7 @@ class ChunkReader:
     Parameters
     ----------
     array : zarr.Array, shape (rows, columns)
-        Of bytes, chunked by rows only.
+        Of whole numbers, chunked by rows only.
     folder : Path, optional
         Where it lies, if that is on this machine.
     """
@@ -118,7 +178,7 @@ class ChunkReader:
         if not blosc or folder is None or not (folder / "0.0").is_file():
             self._folder = None  # as another tool has written it
 
-    def read(self, chunk: int) -> NDArray[np.uint8]:
+    def read(self, chunk: int) -> NDArray:
         """The rows of one chunk.
 
         Raises
@@ -131,7 +191,7 @@ class ChunkReader:
         if self._folder is None:
             return np.ascontiguousarray(self.array[first:last])
         content = self._content(self._folder / f"{chunk}.0")
-        decoded = np.empty(self.array.chunks, dtype=np.uint8)
+        decoded = np.empty(self.array.chunks, dtype=self.array.dtype)
         _, size, _, compressed = _BLOSC_HEADER.unpack_from(content)
         # Blosc believes its header, and would read past the end of a file that was cut.
         if size != decoded.nbytes or compressed != len(content):

@@ -12,17 +12,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numcodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from genome_eu.cohort.arrays import create_array
-from genome_eu.cohort.packing import people_slices
+from genome_eu.cohort.calls import CallArrays
+from genome_eu.cohort.packing import PackedStep
 from genome_eu.compiled import compiled
 from genome_eu.errors import SourceError
-
-#: What `BedCalls` writes of a VCF Zarr store, instead of bio2zarr.
-GENOTYPE_ARRAYS = ("call_genotype", "call_genotype_mask", "call_genotype_phased")
 
 _HEADER_BYTES = 3
 
@@ -35,12 +31,6 @@ _PACKED_OF_BYTE = (_COPIES[_CODES] << np.arange(0, 8, 2, dtype=np.uint8)).sum(1,
 _ALLELES_OF_BYTE = _ALLELES[_CODES].reshape(256, 8).view(np.uint64)[:, 0]
 _MASK_OF_BYTE = (_ALLELES[_CODES] < 0).reshape(256, 8).view(np.uint64)[:, 0]
 
-# Of 20 MB of simulated alleles, lz4 makes 1.9 MB in 12 ms, zstd 1 makes 1.1 MB in 25 ms, and
-# bio2zarr's zstd 7 makes 1.06 MB in 210 ms; all are read in the same time.
-_ALLELES_CODEC = numcodecs.Blosc("lz4", clevel=5, shuffle=numcodecs.Blosc.BITSHUFFLE)
-# Nearly always all the same.
-_FLAGS_CODEC = numcodecs.Blosc("lz4", clevel=5, shuffle=numcodecs.Blosc.NOSHUFFLE)
-
 
 class BedCalls:
     """The calls of the kept people of a .bed file; `pack` writes them too.
@@ -48,7 +38,7 @@ class BedCalls:
     Parameters
     ----------
     root : zarr.Group
-        The store, which has everything but the arrays of `GENOTYPE_ARRAYS`.
+        The store, which has everything but the arrays of `calls.GENOTYPE_ARRAYS`.
     schema : bio2zarr.vcz.VcfZarrSchema
         What these arrays are.
     bed : path
@@ -63,30 +53,30 @@ class BedCalls:
         self._width = -(-people // 4)
         self._keep = None if keep.size == people else keep
         self._people = keep.size
-        specs = {field.name: field for field in schema.fields}
-        self._genotypes, self._mask, self._phased = (
-            _create_like(root, schema, specs[name]) for name in GENOTYPE_ARRAYS
-        )
-        self._unphased = np.zeros(self._phased.chunks, dtype=bool)
+        self._arrays = CallArrays(root, schema, keep.size)
         self._of_thread = threading.local()
-        self._slices = people_slices(self._people, self._genotypes.chunks[1])
 
-    def pack(self, variants: slice, n_alts: NDArray) -> tuple[NDArray[np.uint8], bytes]:
-        """Write the calls of some variants; their packed rows, and the SHA-256 of the alleles."""
+    @property
+    def imputed(self) -> bool:
+        """A .bed file has no dosages."""
+        return False
+
+    def pack(self, variants: slice, n_alts: NDArray) -> PackedStep:
+        """Write the calls of some variants, and pack them."""
         codes = self._read(variants)
         packed = np.empty_like(codes)
         _look_up(codes, _PACKED_OF_BYTE, packed)
         if self._people % 4:
             packed[:, -1] &= (1 << 2 * (self._people % 4)) - 1
         digest = hashlib.sha256()
-        for some in self._slices:
+        for some in self._arrays.slices:
             mine = codes[:, some.start // 4 : -(-some.stop // 4)]
             alleles = self._expanded(mine, _ALLELES_OF_BYTE, np.int8, some)
             digest.update(alleles.data)
-            self._genotypes[variants, some] = alleles
-            self._mask[variants, some] = self._expanded(mine, _MASK_OF_BYTE, np.bool_, some)
-            self._phased[variants, some] = self._unphased[: len(alleles), : alleles.shape[1]]
-        return packed, digest.digest()
+            self._arrays.write_alleles(variants, some, alleles)
+            mask = self._expanded(mine, _MASK_OF_BYTE, np.bool_, some)
+            self._arrays.write_mask(variants, some, mask)
+        return PackedStep(packed, digest.digest())
 
     def _read(self, variants: slice) -> NDArray[np.uint8]:
         """Bytes of the kept people only, (variants, ceil(people / 4))."""
@@ -116,24 +106,6 @@ class BedCalls:
         _look_up(codes, table, values)
         each = values.view(dtype).reshape(len(codes), -1, 2)
         return np.ascontiguousarray(each[:, : people.stop - people.start])
-
-
-def _create_like(root: Any, schema: Any, spec: Any) -> Any:
-    """The array that bio2zarr would make, but for its compressor."""
-    array = create_array(
-        root,
-        spec.name,
-        tuple(spec.get_shape(schema)),
-        tuple(spec.get_chunks(schema)),
-        spec.dtype,
-        _ALLELES_CODEC if spec.name == "call_genotype" else _FLAGS_CODEC,
-        nested=True,
-        fill_value=None,
-    )
-    array.attrs.update(
-        {"_ARRAY_DIMENSIONS": list(spec.dimensions), "description": spec.description}
-    )
-    return array
 
 
 @compiled

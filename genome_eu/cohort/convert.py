@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from genome_eu._version import __version__
 from genome_eu.cohort.arrays import ZARR_2
-from genome_eu.cohort.bed import GENOTYPE_ARRAYS, BedCalls
+from genome_eu.cohort.bed import BedCalls
+from genome_eu.cohort.bgen import BgenCalls, BgenFile, open_bgen
+from genome_eu.cohort.calls import GENOTYPE_ARRAYS
 from genome_eu.cohort.genome import agree_on_build, check_build_name, check_positions
-from genome_eu.cohort.packing import FORMAT, GROUP, write_packed_group
+from genome_eu.cohort.packing import FORMAT, GROUP, Calls, write_packed_group
 from genome_eu.cohort.plink import (
     PlinkFileset,
     open_plink,
@@ -53,7 +55,9 @@ class _Source:
     kind: str
     sample_id: list[str]
     contig_lengths: dict[str, int]
+    # People and variants of a source that bio2zarr does not go through: PLINK or BGEN.
     fileset: PlinkFileset | None = None
+    bgen: BgenFile | None = None
 
 
 def import_genotypes(
@@ -61,12 +65,14 @@ def import_genotypes(
     target: str | Path,
     *,
     samples: str | Path | None = None,
+    sample_file: str | Path | None = None,
+    ref_last: bool = False,
     allow_unlisted: bool = False,
     build: str | None = None,
     overwrite: bool = False,
     show_progress: bool = False,
 ) -> CohortStore:
-    """Convert a VCF, BCF or PLINK fileset to a cohort store.
+    """Convert a VCF, BCF, PLINK fileset or BGEN file to a cohort store.
 
     The store appears under its name only when it is complete; until then everything lies in a
     hidden folder beside it, which is removed whatever goes wrong. Of a VCF, the fixed columns, GT
@@ -76,16 +82,27 @@ def import_genotypes(
     and is counted. A PLINK variant whose A1 is 0 gives a row whose ALT is ``.``, since it
     has calls for an allele that only has no name.
 
+    Dosages are kept beside the hard calls: of a BGEN file the expected copies of the ALT by its
+    probabilities, of a VCF the field DS, and GT where that is missing. The hard call of a BGEN
+    dosage is 0, 1 or 2 where it is within 0.1 of that, and missing elsewhere.
+
     Parameters
     ----------
     source : path
         A VCF compressed by bgzip or a BCF, with its .tbi or .csi index; or the .bed file or the
-        prefix of a PLINK 1 fileset, whose people are called by IID, or FID_IID where IIDs repeat.
+        prefix of a PLINK 1 fileset, whose people are called by IID, or FID_IID where IIDs repeat;
+        or a .bgen file of version 1.2 or 1.3 with two alleles a variant.
     target : path
         The store to make, by convention ``NAME.vcz``.
     samples : path, optional
         Table of people, tab-separated or Parquet, with a column ``sample_id``; the others are kept
-        as traits, covariates and groups. Without a column ``sex``, that of a .fam file is used.
+        as traits, covariates and groups. Without a column ``sex``, that of a .fam or .sample file
+        is used.
+    sample_file : path, optional
+        The .sample file of a BGEN file, if that does not name its people itself, or to name them
+        otherwise; if not given, one of the same name beside it is used where it is needed.
+    ref_last : bool
+        The second allele of a BGEN file is REF, not the first.
     allow_unlisted : bool
         Without it, people that only one of genotypes and table has are an error. With it, people
         of the genotypes that the table does not list are left out: nothing of theirs is written to
@@ -111,7 +128,7 @@ def import_genotypes(
     BadInput
         If the target exists or cannot be written.
     UsageError
-        If `build` is not the name of a build.
+        If `build` is not the name of a build, or an option of BGEN files is given for another.
     """
     source, target = Path(source), Path(target)
     check_build_name(build)
@@ -119,7 +136,7 @@ def import_genotypes(
     table = None if samples is None else read_sample_table(samples)
     table_name = "" if samples is None else Path(samples).name
     with _one_line_errors(source, target):
-        checked = _open_source(source, show_progress)
+        checked = _open_source(source, sample_file, ref_last, show_progress)
         build = agree_on_build(source.name, build, checked.contig_lengths)
         matched = match_samples(
             target.name, checked.sample_id, table, table_name, allow_unlisted=allow_unlisted
@@ -132,17 +149,25 @@ def import_genotypes(
     return open_store(target)
 
 
-def _open_source(source: Path, show_progress: bool) -> _Source:
+def _open_source(
+    source: Path, sample_file: str | Path | None, ref_last: bool, show_progress: bool
+) -> _Source:
     if source.is_dir():
         raise SourceError(
-            f"{source} is a folder; give the VCF, BCF or PLINK file that the genotypes came from."
+            f"{source} is a folder; give the VCF, BCF, PLINK or BGEN file that the genotypes came "
+            "from."
         )
-    for suffix, advice in (
-        (".bgen", "plink2 --bgen FILE ref-first --make-bed"),
-        (".pgen", "plink2 --pfile PREFIX --make-bed"),
-    ):
-        if source.suffix == suffix:
-            raise SourceError(f"{source}: {suffix} files are not read; convert with `{advice}`.")
+    if source.suffix == ".pgen":
+        raise SourceError(
+            f"{source}: .pgen files are not read; convert with "
+            "`plink2 --pfile PREFIX --export bgen-1.2 ref-first bits=16`, or `--make-bed`."
+        )
+    if source.suffix == ".bgen":
+        people = None if sample_file is None else Path(sample_file)
+        file = open_bgen(source, people, first_is_ref=not ref_last)
+        return _Source(source, "bgen", file.sample_id, {}, file.as_fileset(), file)
+    if sample_file is not None or ref_last:
+        raise UsageError(f"a .sample file and the order of alleles go with BGEN, not {source}.")
     bed = plink_bed_path(source)
     if bed is not None:
         fileset = open_plink(bed)
@@ -168,7 +193,7 @@ def _convert(
         encoding = vcf_encoding_source(exploded, matched.keep)
 
     with _every_chunk_written():
-        root, calls = _encode(encoding, complete, source.fileset, matched.keep, show_progress)
+        root, calls = _encode(encoding, complete, source, matched.keep, show_progress)
         shutil.rmtree(partial / "exploded", ignore_errors=True)
         with _bar(encoding.num_records, show_progress) as bar:
             facts, ends = write_packed_group(
@@ -203,12 +228,14 @@ def _bar(variants: int, show_progress: bool) -> Any:
 def _encode(
     encoding: Any,
     path: Path,
-    fileset: PlinkFileset | None,
+    source: _Source,
     keep: NDArray,
     show_progress: bool,
-) -> tuple[Any, BedCalls | None]:
+) -> tuple[Any, Calls | None]:
     """Make the VCF Zarr store; its calls, where they are not in it yet."""
     from bio2zarr import vcz
+
+    fileset = source.fileset
 
     schema = encoding.generate_schema()
     whole_schema = copy.copy(schema)
@@ -229,6 +256,8 @@ def _encode(
     root = zarr.open_group(str(path), mode="r+", **_UNCONSOLIDATED)
     if fileset is None:
         return root, None
+    if source.bgen is not None:
+        return root, BgenCalls(root, whole_schema, source.bgen, keep)
     return root, BedCalls(root, whole_schema, fileset.bed, len(fileset.fam), keep)
 
 

@@ -13,11 +13,24 @@ UNKNOWN_BUILD = "unknown"
 
 AUTOSOMES = frozenset(str(number) for number in range(1, 23))
 
-# PLINK numbers the contigs after the autosomes; 25 is the pseudo-autosomal part of X and Y.
+# PLINK numbers the contigs after the autosomes; 25 is the pseudo-autosomal part of X and Y, and
+# PAR1 and PAR2 are the ends of X that its --split-par names.
 _PLINK_NUMBERS = {"23": "X", "24": "Y", "25": "XY", "26": "MT"}
-_NAMES = {"X": "X", "Y": "Y", "XY": "XY", "M": "MT", "MT": "MT"}
+_NAMES = {"X": "X", "Y": "Y", "XY": "XY", "PAR1": "XY", "PAR2": "XY", "M": "MT", "MT": "MT"}
 
 _CONTIGS = (*(str(number) for number in range(1, 23)), "X", "Y")
+
+# Versions of the RefSeq accessions NC_000001 to NC_000024 in GRCh37; GRCh38 has the next of each.
+# Source: the assembly reports below. Both have NC_012920.1 as MT.
+_VERSIONS = (
+    *(10, 11, 11, 11, 9, 11, 13, 10, 11, 10, 9, 11, 10, 8, 9, 9, 10, 9, 9, 10, 8, 10),
+    *(10, 9),
+)
+_ACCESSIONS = {"NC_012920.1": "MT"} | {
+    f"NC_{number:06d}.{version + later}": name
+    for number, (name, version) in enumerate(zip(_CONTIGS, _VERSIONS, strict=True), start=1)
+    for later in range(len(BUILDS))
+}
 
 # Source: the assembly reports of GCF_000001405.13 and GCF_000001405.26.
 # MT is left out: hg19 and GRCh37 disagree on it.
@@ -46,13 +59,16 @@ def contig_name(contig: str) -> str:
     Parameters
     ----------
     contig : str
-        A name as in a VCF or a .bim file.
+        A name as in a VCF or a .bim file: with or without ``chr``, PLINK's number, or the RefSeq
+        accession of either build.
 
     Returns
     -------
     name : str
         "1".."22", "X", "Y", "MT", or "XY" for PLINK's contig 25; any other name as it is.
     """
+    if contig in _ACCESSIONS:
+        return _ACCESSIONS[contig]
     bare = contig[3:] if contig[:3].lower() == "chr" else contig
     if bare in AUTOSOMES:
         return bare

@@ -9,15 +9,16 @@ Everything is in one group of a VCF Zarr store::
     genome_eu/row_variant      int32 (rows,)
     genome_eu/row_allele       int16 (rows,), from 1
     genome_eu/samples_parquet  uint8 (bytes,), the table of people as one Parquet file
-
-The digests of chunks are needed because Zarr reads an absent chunk as zeros, that is, as people
-who are homozygous for the reference.
+    genome_eu/dosage           uint16 (rows, people), where the source was imputed (`dosages`)
+    genome_eu/dosage_digest    uint8 (chunks, 32)
+    genome_eu/dosage_sums      int64 (rows, 6)
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numcodecs
@@ -25,25 +26,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genome_eu.cohort.arrays import ArrayWriter, ByteFile, create_array
+from genome_eu.cohort.arrays import ArrayWriter, ByteFile, DigestedWriter, chunk_rows_of
+from genome_eu.cohort.dosages import DosageWriter, StoredDosages, holds_dosages
 from genome_eu.cohort.rows import RowTableWriter, RowTally, count_alts, row_map, row_table
 from genome_eu.cohort.samples import table_digest, to_parquet_bytes
 from genome_eu.cohort.threads import cores, in_order
 from genome_eu.errors import SourceError
 from genome_eu.kernels import PackedBlock, backend, pack_genotypes
+from genome_eu.kernels.dense import code_dtype
 
 GROUP = "genome_eu"
 FORMAT = 2
-DIGEST_BYTES = 32
 
-# A chunk is what a worker reads and checks at once: large enough for a disk, and small enough
-# that a cohort of a few hundred people still has work for many workers.
-_CHUNK_BYTES = 8 * 2**20
-_CHUNK_ROWS = 8192
-# A chunk is a file. Only format 3 of Zarr puts many into one, which zarr 2 and so sgkit's own
-# versions cannot open; so where there would be more files than this, chunks are larger.
-_FILES = 100_000
-_LARGEST_CHUNK_BYTES = 64 * 2**20
 _COLUMN_ROWS = 2**18
 
 # Reading must not hold up kernels that take 1.5 GB/s and more on each core. Size (of the packed
@@ -58,22 +52,31 @@ _BYTES_AT_ONCE = 2**30
 _ALLELES_AT_ONCE = 2**19
 
 
+@dataclass(frozen=True, eq=False)
+class PackedStep:
+    """Some variants of a source, packed."""
+
+    rows: NDArray[np.uint8]
+    digest: bytes  # SHA-256 of their called alleles, as `source_digest` reads them
+    dosages: NDArray[np.uint16] | None = None  # of the rows, where the source was imputed
+
+
 class Calls(Protocol):
     """The calls of a source; steps of them are packed on many threads."""
 
-    def pack(self, variants: slice, n_alts: NDArray) -> tuple[NDArray[np.uint8], bytes]:
-        """Packed rows of some variants, and the SHA-256 of their called alleles.
+    @property
+    def imputed(self) -> bool:
+        """Whether every step has dosages."""
+        ...
 
-        The alleles are those of ``call_genotype``, as `source_digest` reads them.
-        """
+    def pack(self, variants: slice, n_alts: NDArray) -> PackedStep:
+        """Pack some variants."""
         ...
 
 
 def packed_chunk_rows(people: int, rows: int) -> int:
     """Rows of a chunk of packed genotypes."""
-    width = max(-(-people // 4), 1)
-    size = max(_CHUNK_BYTES, min(_LARGEST_CHUNK_BYTES, rows * width // _FILES))
-    return max(1, min(_CHUNK_ROWS, size // width, rows))
+    return chunk_rows_of(-(-people // 4), rows)
 
 
 def write_packed_group(
@@ -124,13 +127,16 @@ def write_packed_group(
     group = root.require_group(GROUP)
     tally, names_digest = _write_names(root, group, n_alts, rows)
     packed = _PackedWriter(group, rows, people)
-    calls = StoredCalls(genotypes) if calls is None else calls
+    calls = StoredCalls(root, source) if calls is None else calls
+    dosages = DosageWriter(group, rows, people) if calls.imputed else None
     source_digest = hashlib.sha256()
     steps = [(one, n_alts[one]) for one in _slices(variants, genotypes.chunks[0])]
-    with in_order(calls.pack, steps, _threads(genotypes)) as results:
-        for (one, _), (block, alleles_digest) in zip(steps, results, strict=True):
-            packed.append(block)
-            source_digest.update(alleles_digest)
+    with in_order(calls.pack, steps, _threads(genotypes, calls.imputed)) as results:
+        for (one, _), step in zip(steps, results, strict=True):
+            packed.append(step.rows)
+            source_digest.update(step.digest)
+            if dosages is not None and step.dosages is not None:
+                dosages.append(step.dosages)
             progress(one.stop - one.start)
     packed.close()
 
@@ -157,15 +163,18 @@ def write_packed_group(
         "samples_parquet_sha256": file.digest.hexdigest(),
         "source_sha256": source_digest.hexdigest(),
     }
+    if dosages is not None:
+        facts |= dosages.finish()
     facts["genotype_digest"] = genotype_digest(list(table.index), facts)
     facts["digest"] = cohort_digest(facts)
     return facts, tally.ends
 
 
 def genotype_digest(sample_id: list[str], facts: dict[str, Any]) -> str:
-    """SHA-256 of people, rows and packed genotypes."""
+    """SHA-256 of people, rows, packed genotypes and, where there are any, dosages."""
     people = hashlib.sha256("\0".join(sample_id).encode()).hexdigest()
-    return _join("genotypes", people, facts["rows_sha256"], facts["packed_sha256"])
+    dosages = [facts["dosage_sha256"]] if "dosage_sha256" in facts else []
+    return _join("genotypes", people, facts["rows_sha256"], facts["packed_sha256"], *dosages)
 
 
 def cohort_digest(facts: dict[str, Any]) -> str:
@@ -177,15 +186,11 @@ def source_digest(call_genotype: Any) -> str:
     """SHA-256 of the SHA-256 of the called alleles of each chunk of variants."""
     steps = [(one,) for one in _slices(call_genotype.shape[0], call_genotype.chunks[0])]
     digest = hashlib.sha256()
-    with in_order(StoredCalls(call_genotype).digest, steps, _threads(call_genotype)) as results:
+    calls = _StoredAlleles(call_genotype)
+    with in_order(calls.digest, steps, _threads(call_genotype)) as results:
         for one in results:
             digest.update(one)
     return digest.hexdigest()
-
-
-def chunk_digest(block: NDArray) -> NDArray:
-    """SHA-256 of a chunk's bytes, as 32 numbers."""
-    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(block).data).digest(), dtype=np.uint8)
 
 
 def count_rows(packed: NDArray, people: int) -> NDArray[np.int32]:
@@ -202,33 +207,52 @@ def people_slices(people: int, chunk: int) -> list[slice]:
     return _slices(people, step)
 
 
-class StoredCalls:
-    """Packs what a store holds as ``call_genotype``."""
+class _StoredAlleles:
+    """What a store holds as ``call_genotype``, some people at a time."""
 
     def __init__(self, call_genotype: Any) -> None:
         self._genotypes = call_genotype
-        self._people = people_slices(call_genotype.shape[1], call_genotype.chunks[1])
+        self.people = people_slices(call_genotype.shape[1], call_genotype.chunks[1])
 
-    def pack(self, variants: slice, n_alts: NDArray) -> tuple[NDArray[np.uint8], bytes]:
-        """Packed rows of some variants, and the SHA-256 of their called alleles."""
-        people = self._genotypes.shape[1]
-        packed = np.zeros((int(n_alts.sum(dtype=np.int64)), -(-people // 4)), dtype=np.uint8)
-        digest = hashlib.sha256()
-        for some, alleles in self._read(variants):
-            digest.update(alleles.data)
-            packed[:, some.start // 4 : -(-some.stop // 4)] = pack_genotypes(alleles, n_alts)
-        return packed, digest.digest()
+    def read(self, variants: slice) -> Iterable[tuple[slice, NDArray]]:
+        """Alleles of some variants, with the people whose they are."""
+        for some in self.people:
+            yield some, np.ascontiguousarray(self._genotypes[variants, some])
 
     def digest(self, variants: slice) -> bytes:
-        """The same SHA-256 without packing."""
+        """SHA-256 of the alleles of some variants."""
         digest = hashlib.sha256()
-        for _, alleles in self._read(variants):
+        for _, alleles in self.read(variants):
             digest.update(alleles.data)
         return digest.digest()
 
-    def _read(self, variants: slice) -> Iterable[tuple[slice, NDArray]]:
-        for some in self._people:
-            yield some, np.ascontiguousarray(self._genotypes[variants, some])
+
+class StoredCalls:
+    """Packs what a store holds as ``call_genotype``, and as ``call_DS`` where it has that."""
+
+    def __init__(self, root: Any, source: str) -> None:
+        self._genotypes = root["call_genotype"]
+        self._alleles = _StoredAlleles(self._genotypes)
+        self._dosages = StoredDosages(root, source) if holds_dosages(root) else None
+
+    @property
+    def imputed(self) -> bool:
+        """Whether the store has dosages."""
+        return self._dosages is not None
+
+    def pack(self, variants: slice, n_alts: NDArray) -> PackedStep:
+        """Pack some variants."""
+        people, rows = self._genotypes.shape[1], int(n_alts.sum(dtype=np.int64))
+        packed = np.zeros((rows, -(-people // 4)), dtype=np.uint8)
+        dosages = None if self._dosages is None else np.empty((rows, people), dtype=code_dtype)
+        digest = hashlib.sha256()
+        for some, alleles in self._alleles.read(variants):
+            digest.update(alleles.data)
+            mine = pack_genotypes(alleles, n_alts)
+            packed[:, some.start // 4 : -(-some.stop // 4)] = mine
+            if self._dosages is not None and dosages is not None:
+                dosages[:, some] = self._dosages.codes(variants, some, n_alts, alleles, mine)
+        return PackedStep(packed, digest.digest(), dosages)
 
 
 def _join(*parts: str) -> str:
@@ -239,11 +263,13 @@ def _slices(size: int, step: int) -> list[slice]:
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]
 
 
-def _threads(call_genotype: Any) -> int:
+def _threads(call_genotype: Any, imputed: bool = False) -> int:
     """Threads that pack: as many as there are cores, and as fit into memory."""
     variants, people = call_genotype.chunks[:2]
-    # Twice the packed rows of a step, and a few copies of a chunk of alleles.
+    # Twice the packed rows of a step, and a few copies of a chunk of alleles; dosages likewise.
     step = variants * call_genotype.shape[1] // 2 + 4 * variants * people * 2
+    if imputed:
+        step += 4 * variants * call_genotype.shape[1] + 16 * variants * people
     return max(1, min(cores(), _BYTES_AT_ONCE // step))
 
 
@@ -273,24 +299,18 @@ def _write_names(root: Any, group: Any, n_alts: NDArray, rows: int) -> tuple[Row
     return tally, file.digest.hexdigest()
 
 
-class _PackedWriter(ArrayWriter):
+class _PackedWriter(DigestedWriter):
     """Writes packed rows by whole chunks, with the digest of each and the counts of its rows."""
 
     def __init__(self, group: Any, rows: int, people: int) -> None:
         self.people = people
         self.missing_calls = 0
-        self.chunk_rows = packed_chunk_rows(people, rows)
-        shape = (rows, -(-people // 4))
-        super().__init__(group, "packed", shape, self.chunk_rows, np.uint8, _COMPRESSOR)
+        shape, chunk_rows = (rows, -(-people // 4)), packed_chunk_rows(people, rows)
+        super().__init__(group, "packed", shape, chunk_rows, np.uint8, _COMPRESSOR)
         self.counts = ArrayWriter(group, "row_counts", (rows, 3), _COLUMN_ROWS, np.dtype("<i4"))
-        chunks = -(-rows // self.chunk_rows)
-        self.chunk_digests = np.zeros((chunks, DIGEST_BYTES), dtype=np.uint8)
-        shape = self.chunk_digests.shape
-        self.digest_array = create_array(group, "packed_digest", shape, shape, np.uint8)
 
     def write(self, block: NDArray, start: int) -> None:
         super().write(block, start)
-        self.chunk_digests[start // self.chunk_rows] = chunk_digest(block)
         counts = count_rows(block, self.people)
         self.missing_calls += int(counts[:, 2].sum(dtype=np.int64))
         self.counts.append(counts)
@@ -298,4 +318,3 @@ class _PackedWriter(ArrayWriter):
     def close(self) -> None:
         super().close()
         self.counts.close()
-        self.digest_array[:] = self.chunk_digests

@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genome_eu.cohort.arrays import ByteReader, CheckedArray, ChunkReader
+from genome_eu.cohort.arrays import ByteReader, CheckedArray
+from genome_eu.cohort.chunks import CheckedRows
+from genome_eu.cohort.dosages import DOSAGES, SUMS, sum_rows
+from genome_eu.cohort.exchanged import stored as places
+from genome_eu.cohort.genome import AUTOSOMES
 from genome_eu.cohort.location import bytes_in, file_name, located, open_root
 from genome_eu.cohort.packing import (
     FORMAT,
     GROUP,
-    chunk_digest,
     cohort_digest,
     count_rows,
     genotype_digest,
@@ -26,8 +29,16 @@ from genome_eu.cohort.packing import (
 from genome_eu.cohort.rows import RowNames, as_slice, digest_rows, row_table
 from genome_eu.cohort.samples import from_parquet_bytes, table_digest
 from genome_eu.errors import GenomeEuError, SourceError
-from genome_eu.kernels import PackedBlock
+from genome_eu.kernels import PackedBlock, exchange, unpack
 from genome_eu.kernels import backend as kernels_backend
+from genome_eu.kernels.dense import (
+    ONE,
+    DenseBlock,
+    codes_of_calls,
+    dense_backend,
+    exchange_codes,
+)
+from genome_eu.stats.ploidy import PloidyClass, classes
 
 if TYPE_CHECKING:
     import xarray
@@ -102,19 +113,19 @@ class CohortStore:
             self.block_rows: int = self._facts["block_rows"]
             self.digest: str = self._facts["digest"]
             self.genotype_digest: str = self._facts["genotype_digest"]
-            self._packed = self._root[GROUP]["packed"]
-            self._chunk_digests = np.asarray(self._root[GROUP]["packed_digest"][:])
-            self._sound: dict[int, tuple[int, ...]] = {}
+            self._packed = self._checked_rows("packed")
+            self._dosages = self._checked_rows(DOSAGES) if self.has_dosages else None
             self.opening = secrets.token_hex(8)
         except KeyError as error:
             raise self._damaged(f"{GROUP} (no {error.args[0]})") from error
         except Exception as error:
             raise self._damaged(f"{GROUP}/packed_digest") from error
         expected = (self.n_rows, -(-self.people // 4))
-        if self._packed.shape != expected or self._packed.chunks[0] != self.block_rows:
+        if self._packed.shape != expected or self._packed.chunk_rows != self.block_rows:
             raise self._damaged(f"{GROUP}/packed (shape {self._packed.shape}, not {expected})")
-        folder = self.path / GROUP / "packed" if isinstance(self.path, Path) else None
-        self._chunks = ChunkReader(self._packed, folder)
+        expected = (self.n_rows, self.people)
+        if self._dosages is not None and self._dosages.shape != expected:
+            raise self._damaged(f"{GROUP}/{DOSAGES} (shape {self._dosages.shape}, not {expected})")
         self.sample_id: NDArray[np.str_] = self._read_sample_id()
 
     def __repr__(self) -> str:
@@ -155,6 +166,17 @@ class CohortStore:
         """Which rows lie on autosomes, bool (rows,); raises as `rows` does."""
         return self._column("autosomal").to_numpy()
 
+    @property
+    def ploidy(self) -> NDArray[np.int8]:
+        """The class of each row by how many copies people have there (see `stats.ploidy`).
+
+        A `PloidyClass` as int8 (rows,); raises as `rows` does.
+        """
+        contig = self._column("contig")
+        if set(contig.unique()) <= AUTOSOMES:
+            return np.full(self.n_rows, PloidyClass.AUTOSOMAL, np.int8)
+        return classes(contig, self._column("position"), self.build)
+
     def _column(self, name: str) -> pd.Series:
         try:
             return self._names.column(name)
@@ -186,7 +208,11 @@ class CohortStore:
         return self.counts(np.arange(self.n_rows))
 
     def counts(self, rows: NDArray) -> NDArray[np.int64]:
-        """Lines of `row_counts`, in the order asked for; raises as it does."""
+        """Lines of `row_counts`, in the order asked for; raises as it does.
+
+        Rows may have their alleles exchanged, see `genome_eu.cohort.exchanged`.
+        """
+        rows, exchanged = places(rows)
         first, stop = (int(rows.min()), int(rows.max()) + 1) if rows.size else (0, 0)
         try:
             stored = self._counts.read(first, stop)[as_slice(rows - first)]
@@ -195,6 +221,7 @@ class CohortStore:
         counts = np.empty((rows.size, 4), dtype=np.int64)
         counts[:, 1:] = stored
         counts[:, 0] = self.people - stored[:, 0] - stored[:, 1] - stored[:, 2]
+        counts[exchanged] = counts[exchanged][:, [2, 1, 0, 3]]
         return counts
 
     @cached_property
@@ -213,8 +240,9 @@ class CohortStore:
         Parameters
         ----------
         rows : slice or int64 array
-            Rows of the store; an array may be in any order and repeat rows. A slice that is one
-            whole chunk is not copied.
+            Rows of the store; an array may be in any order and repeat rows, and its rows may have
+            their alleles exchanged (`genome_eu.cohort.exchanged`). A slice that is one whole chunk
+            is not copied.
         backend : str
             Kernels that the block carries, one of `genome_eu.kernels.BACKENDS`.
 
@@ -230,13 +258,154 @@ class CohortStore:
         SourceError
             If a chunk is damaged or absent.
         """
-        kernels = kernels_backend(backend)
+        return PackedBlock(self._calls(rows), self.people, kernels_backend(backend))
+
+    def _calls(self, rows: slice | NDArray) -> NDArray:
+        """Packed rows, oriented as asked for."""
+        if isinstance(rows, slice):
+            return self._read(self._packed, rows)
+        rows, exchanged = places(rows)
+        packed = self._read(self._packed, rows)
+        if exchanged.any():
+            packed = packed.copy()
+            packed[exchanged] = exchange(packed[exchanged], self.people)
+        return packed
+
+    def read_dosages(self, rows: slice | NDArray, backend: str = "cpu") -> DenseBlock:
+        """Read dosages, each chunk checked against its digest when it is first read.
+
+        Of a cohort without dosages, hard calls are given as dosages of 0, 1 and 2.
+
+        Parameters
+        ----------
+        rows : slice or int64 array
+            Rows of the store; an array may be in any order and repeat rows, and its rows may have
+            their alleles exchanged (`genome_eu.cohort.exchanged`). A slice that is one whole chunk
+            is not copied.
+        backend : str
+            Kernels that the block carries, one of `genome_eu.kernels.BACKENDS`.
+
+        Returns
+        -------
+        block : DenseBlock
+            In the order asked for.
+
+        Raises
+        ------
+        IndexError
+            If a row is not in the store.
+        SourceError
+            If a chunk is damaged or absent.
+        """
+        kernels = dense_backend(backend)
+        if self._dosages is not None:
+            return DenseBlock(self._codes(self._dosages, rows), self.people, kernels)
+        calls = unpack(self._calls(rows), self.people)
+        return DenseBlock(codes_of_calls(calls), self.people, kernels)
+
+    def _codes(self, dosages: CheckedRows, rows: slice | NDArray) -> NDArray:
+        """Rows of dosages, oriented as asked for."""
+        if isinstance(rows, slice):
+            return self._read(dosages, rows)
+        rows, exchanged = places(rows)
+        codes = self._read(dosages, rows)
+        if exchanged.any():
+            codes = codes.copy()
+            codes[exchanged] = exchange_codes(codes[exchanged])
+        return codes
+
+    @property
+    def has_dosages(self) -> bool:
+        """Whether the source was imputed, and its dosages are here."""
+        return f"{DOSAGES}_sha256" in self._facts
+
+    def dosage_sums(self, rows: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """What dosages of everybody sum to: what a block's `tally` and `counts` give.
+
+        Parameters
+        ----------
+        rows : int64 array
+            As for `read`.
+
+        Returns
+        -------
+        called : int64 array, shape (rows,)
+            People with a dosage; those with a hard call, of a cohort that has no dosages.
+        dosage_sum, dosage_square : float64 arrays, shape (rows,)
+        calls : int64 array, shape (rows, 4)
+            People whose hard call is 0, 1 and 2 copies, and missing.
+
+        Raises
+        ------
+        SourceError
+            If the sums are not those that were made at import.
+        """
+        called, total, square, het, hom_alt, missing = self._sums_of_codes(rows).T
+        hom_ref = self.people - het - hom_alt - missing
+        calls = np.stack([hom_ref, het, hom_alt, missing], axis=1)
+        return called, total / ONE, square / ONE**2, calls
+
+    def _sums_of_codes(self, rows: NDArray) -> NDArray[np.int64]:
+        """Lines of ``dosage_sums``, (rows, 6); of a cohort without dosages, those of its calls."""
+        if self._dosages is None:
+            counts = self.counts(rows)
+            het, hom_alt, missing = counts[:, 1], counts[:, 2], counts[:, 3]
+            copies, squares = ONE * (het + 2 * hom_alt), ONE**2 * (het + 4 * hom_alt)
+            return np.stack([self.people - missing, copies, squares, het, hom_alt, missing], 1)
+        rows, exchanged = places(rows)
+        first, stop = (int(rows.min()), int(rows.max()) + 1) if rows.size else (0, 0)
+        try:
+            sums = self._dosage_sums.read(first, stop)[as_slice(rows - first)]
+        except Exception as error:
+            raise self._damaged(f"{GROUP}/{SUMS}") from error
+        if exchanged.any():
+            sums = sums.copy()
+            # Σ(2 − g) and Σ(2 − g)² over the called; who carried none now carries two.
+            called, copies, squares, het, hom_alt, missing = sums[exchanged].T
+            sums[exchanged, 1] = 2 * ONE * called - copies
+            sums[exchanged, 2] = 4 * ONE**2 * called - 4 * ONE * copies + squares
+            sums[exchanged, 4] = self.people - het - hom_alt - missing
+        return sums
+
+    @cached_property
+    def _dosage_sums(self) -> CheckedArray:
+        return self._checked(SUMS)
+
+    def _read(self, stored: CheckedRows, rows: slice | NDArray) -> NDArray:
         if isinstance(rows, slice):
             start, stop, step = rows.indices(self.n_rows)
             if step == 1:
-                return PackedBlock(self._read_range(start, max(stop, start)), self.people, kernels)
+                return stored.range(start, max(stop, start))
             rows = np.arange(start, stop, step)
-        return PackedBlock(self._read_index(np.asarray(rows)), self.people, kernels)
+        return stored.take(self._in_store(np.asarray(rows)))
+
+    def rows_of_site(self, rows: NDArray) -> tuple[NDArray, NDArray]:
+        """Where the rows of the same variants begin and end: one for each of a variant's ALTs.
+
+        Parameters
+        ----------
+        rows : int64 array
+
+        Returns
+        -------
+        first, last : int64 arrays of the same shape
+            The first row of each row's variant, and the one after its last.
+
+        Raises
+        ------
+        SourceError
+            If the variants of rows cannot be read.
+        """
+        variant = self._row_variant[places(rows)[0]]
+        first = np.searchsorted(self._row_variant, variant, side="left")
+        return first, np.searchsorted(self._row_variant, variant, side="right")
+
+    @cached_property
+    def _row_variant(self) -> NDArray[np.int32]:
+        try:
+            return np.asarray(self._root[GROUP]["row_variant"][:])
+        except Exception as error:
+            raise self._damaged(f"{GROUP}/row_variant") from error
 
     def verify(self) -> None:
         """Read everything, and compare it with the digests made at import.
@@ -248,11 +417,11 @@ class CohortStore:
             is not what the rows were packed from.
         """
         # What is cached was right once; here all of it is read again.
-        for name in ("rows", "_names", "_counts"):
+        for name in ("rows", "_names", "_counts", "_dosage_sums"):
             self.__dict__.pop(name, None)
         digest = hashlib.sha256()
-        for chunk in range(len(self._chunk_digests)):
-            packed = self._read_chunk(chunk, again=True)
+        for chunk in range(self._packed.chunks):
+            packed = self._packed.chunk(chunk, again=True)
             digest.update(packed.data)
             first = chunk * self.block_rows
             stored = self.counts(np.arange(first, first + len(packed)))[:, 1:]
@@ -260,6 +429,8 @@ class CohortStore:
                 raise self._damaged(f"{GROUP}/row_counts")
         if digest.hexdigest() != self._facts["packed_sha256"]:
             raise self._damaged(f"{GROUP}/packed")
+        if self._dosages is not None:
+            self._verify_dosages(self._dosages)
         self._verify_names()
         self.__dict__.pop("samples", None)
         if table_digest(self.samples) != self._facts["samples_sha256"]:
@@ -277,6 +448,19 @@ class CohortStore:
                 f"cohort {self._file_name}: call_genotype is damaged or was changed after its rows "
                 f"were packed; {_AGAIN}."
             )
+
+    def _verify_dosages(self, dosages: CheckedRows) -> None:
+        """Compare dosages, and what they sum to, with the import."""
+        digest = hashlib.sha256()
+        for chunk in range(dosages.chunks):
+            codes = dosages.chunk(chunk, again=True)
+            digest.update(codes.data)
+            first = chunk * dosages.chunk_rows
+            stored = self._sums_of_codes(np.arange(first, first + len(codes)))
+            if not np.array_equal(sum_rows(codes, self.people), stored):
+                raise self._damaged(f"{GROUP}/{SUMS}")
+        if digest.hexdigest() != self._facts[f"{DOSAGES}_sha256"]:
+            raise self._damaged(f"{GROUP}/{DOSAGES}")
 
     def _verify_names(self) -> None:
         """Compare the names of rows, and the variants that they came from, with the import."""
@@ -337,6 +521,7 @@ class CohortStore:
             ],
             "bytes": bytes_in(self.path),
             "packed_bytes": bytes_in(self.path, GROUP),
+            "dosages": self.has_dosages,
             "source": dict(facts["source"]),
             "genotype_digest": self.genotype_digest,
             "digest": self.digest,
@@ -344,65 +529,24 @@ class CohortStore:
             "software": dict(facts["software"]),
         }
 
-    def _read_range(self, start: int, stop: int) -> NDArray:
-        size = self.block_rows
-        if start % size == 0 and start < stop == min(start + size, self.n_rows):
-            return self._read_chunk(start // size)
-        packed = np.empty((stop - start, self._packed.shape[1]), dtype=np.uint8)
-        for first in range(start // size * size, stop, size):
-            chunk = self._read_chunk(first // size)
-            low, high = max(start, first), min(stop, first + len(chunk))
-            packed[low - start : high - start] = chunk[low - first : high - first]
-        return packed
-
-    def _read_index(self, rows: NDArray) -> NDArray:
+    def _in_store(self, rows: NDArray) -> NDArray:
+        """Rows to take, once they are known to be there."""
         if rows.ndim != 1 or rows.dtype.kind not in "iu":
             if rows.size:
                 raise IndexError(f"rows must be whole numbers, not {rows.dtype} {rows.shape}.")
             rows = rows.reshape(-1).astype(np.int64)
-        if rows.size == 0:
-            return np.empty((0, self._packed.shape[1]), dtype=np.uint8)
-        low, high = int(rows.min()), int(rows.max())
-        if low < 0 or high >= self.n_rows:
-            wrong = low if low < 0 else high
-            raise IndexError(f"row {wrong} is not in cohort {self.name} of {self.n_rows:,} rows.")
-        if isinstance(as_slice(rows), slice):
-            return self._read_range(low, high + 1)
-        packed = np.empty((rows.size, self._packed.shape[1]), dtype=np.uint8)
-        chunk_of = rows // self.block_rows
-        order = np.argsort(chunk_of, kind="stable")
-        chunks, firsts = np.unique(chunk_of[order], return_index=True)
-        for chunk, mine in zip(chunks, np.split(order, firsts[1:]), strict=True):
-            packed[mine] = self._read_chunk(int(chunk))[rows[mine] - chunk * self.block_rows]
-        return packed
+        if rows.size:
+            low, high = int(rows.min()), int(rows.max())
+            if low < 0 or high >= self.n_rows:
+                wrong = low if low < 0 else high
+                raise IndexError(
+                    f"row {wrong} is not in cohort {self.name} of {self.n_rows:,} rows."
+                )
+        return rows
 
-    def _read_chunk(self, chunk: int, again: bool = False) -> NDArray:
-        first = chunk * self.block_rows
-        last = min(first + self.block_rows, self.n_rows)
-        where = f"{GROUP}/packed, rows {first:,} to {last - 1:,},"
-        file = self._chunk_file(chunk)
-        try:
-            packed = self._chunks.read(chunk)
-        except Exception as error:  # a codec's reasons for refusing bytes have many types
-            raise self._damaged(where) from error
-        # SHA-256 takes as long as the kernels do, and iterations read every chunk many times. What
-        # was right once is trusted while its file stays the same and this store stays open.
-        if again or file is None or self._sound.get(chunk) != file:
-            if not np.array_equal(chunk_digest(packed), self._chunk_digests[chunk]):
-                raise self._replaced() or self._damaged(where)
-            if file is not None:
-                self._sound[chunk] = file
-        return packed
-
-    def _chunk_file(self, chunk: int) -> tuple[int, ...] | None:
-        """What tells a chunk's file from another; None where the store is no folder."""
-        if not isinstance(self.path, Path):
-            return None
-        try:
-            found = (self.path / GROUP / "packed" / f"{chunk}.0").stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+    def _checked_rows(self, name: str) -> CheckedRows:
+        folder = self.path / GROUP if isinstance(self.path, Path) else None
+        return CheckedRows(self._root[GROUP], name, folder, self._damaged, self._replaced)
 
     @cached_property
     def samples(self) -> pd.DataFrame:

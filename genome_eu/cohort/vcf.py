@@ -208,7 +208,8 @@ def _check_kind(source: Path, start: bytes) -> None:
         )
     if not start.startswith(b"\x1f\x8b"):
         raise SourceError(
-            f"{source} is neither VCF, BCF nor PLINK; give a .vcf.gz, .bcf or .bed file."
+            f"{source} is neither VCF, BCF, PLINK nor BGEN; give a .vcf.gz, .bcf, .bed or .bgen "
+            "file."
         )
     if start[3:4] != b"\x04":
         bare = source.name.removesuffix(".gz")

@@ -9,7 +9,7 @@ import zarr
 
 from genome_eu.cohort import bed as bed_module
 from genome_eu.cohort import import_genotypes
-from genome_eu.cohort.bed import GENOTYPE_ARRAYS
+from genome_eu.cohort.calls import GENOTYPE_ARRAYS
 from genome_eu.errors import SourceError
 from genome_eu.kernels import pack_genotypes
 from tests.cohort.genotype_files import write_plink

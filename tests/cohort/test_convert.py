@@ -112,7 +112,7 @@ class TestVcf:
             import_genotypes(bare, tmp_path / "fi.vcz")
         text_file = tmp_path / "notes.txt"
         text_file.write_text("hello")
-        with pytest.raises(SourceError, match="neither VCF, BCF nor PLINK"):
+        with pytest.raises(SourceError, match="neither VCF, BCF, PLINK nor BGEN"):
             import_genotypes(text_file, tmp_path / "fi.vcz")
 
     @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ class TestVcf:
             import_genotypes(path, tmp_path / "fi.vcz")
 
     def test_haploid_only(self, tmp_path):
-        records = [("chrM", 100, ".", "A", "C", "1:2:1,1", "0:0:1,1", ".:.:.")]
+        records = [("chrM", 100, ".", "A", "C", "1:1:1,1", "0:0:1,1", ".:.:.")]
         store = import_genotypes(
             write_vcf(tmp_path / "x.vcf.gz", ["P0", "P1", "P2"], records), tmp_path / "fi.vcz"
         )
@@ -348,8 +348,10 @@ class TestTarget:
             import_genotypes(tmp_path / "none.vcf.gz", tmp_path / "fi.vcz")
         with pytest.raises(SourceError, match="is a folder"):
             import_genotypes(tmp_path, tmp_path / "fi.vcz")
-        with pytest.raises(SourceError, match="plink2 --bgen"):
+        with pytest.raises(SourceError, match=r"x\.bgen: no such file"):
             import_genotypes(tmp_path / "x.bgen", tmp_path / "fi.vcz")
+        with pytest.raises(SourceError, match="plink2 --pfile"):
+            import_genotypes(tmp_path / "x.pgen", tmp_path / "fi.vcz")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the shared data folder")

@@ -9,18 +9,22 @@ from genome_eu.errors import SourceError
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (("22", "chr22", "Chr22", "CHR22"), "22"),
-        (("X", "chrX", "x", "23", "chr23"), "X"),
-        (("Y", "chrY", "24"), "Y"),
-        (("M", "chrM", "MT", "chrMT", "26"), "MT"),
-        (("25", "XY"), "XY"),
+        (("22", "chr22", "Chr22", "CHR22", "NC_000022.10", "NC_000022.11"), "22"),
+        (("1", "NC_000001.10", "NC_000001.11"), "1"),
+        (("X", "chrX", "x", "23", "chr23", "NC_000023.10", "NC_000023.11"), "X"),
+        (("Y", "chrY", "24", "NC_000024.9", "NC_000024.10"), "Y"),
+        (("M", "chrM", "MT", "chrMT", "26", "NC_012920.1"), "MT"),
+        (("25", "XY", "PAR1", "PAR2"), "XY"),
     ],
 )
 def test_one_name_for_each_contig(names, expected):
     assert {contig_name(name) for name in names} == {expected}
 
 
-@pytest.mark.parametrize("name", ["0", "27", "GL000191.1", "chrUn_KI270302v1", "HLA-A*01:01", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["0", "27", "GL000191.1", "NC_000022.9", "NC_001807.4", "chrUn_KI270302v1", "HLA-A*01:01", ""],
+)
 def test_other_contigs_keep_theirs(name):
     assert contig_name(name) == name
 

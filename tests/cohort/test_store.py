@@ -22,7 +22,7 @@ from tests.cohort.genotype_files import write_plink
 @pytest.fixture
 def blocks(tmp_path, monkeypatch):
     """A store of 101 rows in chunks of 8, and its dosages."""
-    monkeypatch.setattr(packing, "_CHUNK_ROWS", 8)
+    monkeypatch.setattr(arrays, "_CHUNK_ROWS", 8)
     dosage = np.random.default_rng(11).integers(-1, 3, (101, 9))
     variants = [("1", f"v{j}", 100 + j, "C", "A") for j in range(101)]
     bed = write_plink(tmp_path / "x", [("F", f"I{j}", 1) for j in range(9)], variants, dosage)
@@ -113,7 +113,7 @@ class TestCounts:
 
     def test_a_store_of_many_pieces(self, tmp_path, monkeypatch):
         """Every array whose chunks depend on the number of rows, cut small."""
-        monkeypatch.setattr(packing, "_CHUNK_ROWS", 7)
+        monkeypatch.setattr(arrays, "_CHUNK_ROWS", 7)
         monkeypatch.setattr(packing, "_COLUMN_ROWS", 5)
         monkeypatch.setattr(packing, "_ALLELES_AT_ONCE", 1)
         monkeypatch.setattr(arrays, "_FILE_CHUNK", 100)
@@ -306,9 +306,9 @@ class TestDamage:
 
         def digest(block):
             checked.append(len(block))
-            return packing.chunk_digest(block)
+            return arrays.chunk_digest(block)
 
-        monkeypatch.setattr("genome_eu.cohort.store.chunk_digest", digest)
+        monkeypatch.setattr("genome_eu.cohort.chunks.chunk_digest", digest)
         for _ in range(3):
             np.testing.assert_array_equal(
                 store.read(slice(4, 20), backend="reference").dosages(), dosage[4:20]

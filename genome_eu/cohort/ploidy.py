@@ -1,0 +1,62 @@
+"""Reading rows where some people are haploid: which of their calls cannot be right.
+
+The packed rows hold what the source calls. Who is haploid follows from the table of people, which
+may change after the import, so heterozygous calls of haploid people are set aside when rows are
+read. A site with several ALTs has a row for each, and a call of two different alleles shows in two
+of them at most; it is missing in all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genome_eu.cohort.exchanged import stored
+from genome_eu.kernels import HaploidBlock, HaploidCalls, haploid_block
+
+if TYPE_CHECKING:
+    from genome_eu.cohort.store import CohortStore
+
+
+def sexes(store: CohortStore) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Who is male and who is female by the table of people, each bool (people,)."""
+    table = store.samples
+    if "sex" not in table:
+        nobody = np.zeros(store.people, bool)
+        return nobody, nobody
+    sex = table["sex"].astype(str).to_numpy()
+    return sex == "M", sex == "F"
+
+
+def read_haploid(
+    store: CohortStore, rows: slice | NDArray, calls: HaploidCalls, backend: str = "cpu"
+) -> HaploidBlock:
+    """Read packed genotypes with the heterozygous calls of haploid people missing.
+
+    Parameters
+    ----------
+    store : CohortStore
+    rows : slice or int64 array
+        As for `CohortStore.read`, and so is what it raises.
+    calls : HaploidCalls
+        Who is haploid, and how their dosages count.
+    backend : str
+        Kernels that the block carries.
+    """
+    block = store.read(rows, backend)
+    hets = calls.hets(block.packed)
+    if isinstance(rows, slice):
+        rows = np.arange(*rows.indices(store.n_rows))
+    first, last = store.rows_of_site(stored(rows)[0])
+    several = np.flatnonzero(last - first > 1)
+    if several.size:
+        # Every row of these sites, each site once.
+        starts, place = np.unique(first[several], return_inverse=True)
+        sizes = (last - first)[several][np.unique(place, return_index=True)[1]]
+        edges = np.cumsum(sizes) - sizes
+        siblings = np.repeat(starts - edges, sizes) + np.arange(int(sizes.sum()))
+        found = calls.hets(store.read(siblings).packed)
+        hets[several] = np.bitwise_or.reduceat(found, edges, axis=0)[place]
+    return haploid_block(block, calls, hets)
