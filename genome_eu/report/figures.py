@@ -21,11 +21,11 @@ from genome_eu.report.points import (
     alt_frequency,
     association_tests,
     genome,
-    inflation,
     quantiles,
     shown_groups,
     thin,
 )
+from genome_eu.stats.inflation import genomic_inflation
 
 MANHATTAN_POINTS = 8_000
 LOADING_POINTS = 4_000
@@ -219,7 +219,7 @@ def qq(tests: AssociationTests) -> Figure:
             "marker": {"size": 4, "color": CHROMOSOME_COLOURS[0]},
         },
     ]
-    factor = inflation(tests.neg_log10_p)
+    factor = genomic_inflation(tests.neg_log10_p)
     return Figure(
         f"{tests.label}: expected and observed p-values",
         f"Genomic control λ = {factor:.3f}. The band holds 95 % of the points, each by itself, "

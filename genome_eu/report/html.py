@@ -15,7 +15,7 @@ import xarray as xr
 from genome_eu.atomic import write_whole
 from genome_eu.errors import UsageError
 from genome_eu.formats.parquet import kind_of
-from genome_eu.formats.rows import contigs, group_names, simulated, trait_names
+from genome_eu.formats.rows import association, contigs, group_names, simulated, trait_names
 from genome_eu.report import figures
 from genome_eu.report.figures import Figure
 from genome_eu.report.points import association_tests, shown_groups, strongest_traits
@@ -37,6 +37,7 @@ _KINDS = {
     "frequencies": "Allele frequencies",
     "pca": "Principal components",
     "gwas": "Association",
+    "dosages": "Imputed dosages",
 }
 
 
@@ -197,7 +198,7 @@ def _people(results: Mapping[str, xr.Dataset]) -> int:
     for dataset in results.values():
         if "site_n" in dataset:
             most = max(most, int(dataset["site_n"].sum()))
-        for name in ("variant_n_called", "variant_linreg_n"):
+        for name in ("variant_n_called", "variant_linreg_n", "variant_logreg_n"):
             if name in dataset and dataset[name].size:
                 most = max(most, int(dataset[name].max()))
     return most
@@ -273,6 +274,8 @@ def _result(name: str, dataset: xr.Dataset, drawn: list[Figure]) -> str:
             )
         content += _figures(figures.frequency_figures(dataset), drawn)
         content = content or "<p>The frequencies are in the tables beside this report.</p>"
+    elif kind == "dosages":
+        content += "<p>The frequencies by dosages are in the tables beside this report.</p>"
     else:
         content += _figures(figures.pca_figures(dataset), drawn)
     heading = _KINDS[kind] if name == kind else f"{_KINDS[kind]}: {name}"
@@ -301,7 +304,7 @@ def _strongest(dataset: xr.Dataset, trait: str) -> str:
     column = trait_names(dataset).index(trait)
 
     def values(name: str) -> list[float]:
-        return dataset[f"variant_linreg_{name}"].values[chosen, column].tolist()
+        return dataset[f"{association(dataset)}_{name}"].values[chosen, column].tolist()
 
     frequency = values("allele_frequency")
     alleles = dataset["variant_allele"].values[chosen]
@@ -360,8 +363,10 @@ def _withheld(dataset: xr.Dataset) -> dict[str, int]:
     ):
         if name in dataset and int(dataset[name].sum()):
             out[text] = int(dataset[name].sum())
-    if "variant_linreg_errcode" in dataset:
-        codes = Counter(dataset["variant_linreg_errcode"].values.ravel().astype(str).tolist())
+    for name in ("variant_linreg_errcode", "variant_logreg_errcode"):
+        if name not in dataset:
+            continue
+        codes = Counter(dataset[name].values.ravel().astype(str).tolist())
         for code, count in sorted(codes.items()):
             if code != ".":
                 out[_CODES.get(code, f"tests not made ({code})")] = count

@@ -16,11 +16,11 @@ from genome_eu.report.points import (
     alt_frequency,
     association_tests,
     genome,
-    inflation,
     quantiles,
     shown_groups,
 )
 from genome_eu.report.points import thin as thin_points
+from genome_eu.stats.inflation import genomic_inflation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +107,7 @@ def qq(
     top = points.expected.max(initial=1)
     ax.plot([0, top], [0, top], color="0.5", linewidth=0.8)
     ax.scatter(points.expected, points.observed, s=6, c=CHROMOSOME_COLOURS[0], linewidths=0)
-    text = f"λ = {inflation(height):.3f}\n{len(height):,} tests"
+    text = f"λ = {genomic_inflation(height):.3f}\n{len(height):,} tests"
     ax.text(0.04, 0.96, text, transform=ax.transAxes, va="top")
     ax.set_xlabel("expected −log10 p")
     ax.set_ylabel("observed −log10 p")

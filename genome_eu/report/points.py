@@ -10,11 +10,17 @@ import numpy as np
 import xarray as xr
 
 from genome_eu.errors import UsageError
-from genome_eu.formats.rows import TOTAL, group_names, of_group, require, trait_label, trait_names
+from genome_eu.formats.rows import (
+    TOTAL,
+    association,
+    group_names,
+    of_group,
+    require,
+    trait_label,
+    trait_names,
+)
 
 GENOME_WIDE = 5e-8
-# Median of a chi-square with one degree of freedom.
-_CHI2_MEDIAN = NormalDist().inv_cdf(0.75) ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,16 +124,16 @@ class AssociationTests:
 
 def association_tests(dataset: xr.Dataset, trait: str | None = None) -> AssociationTests:
     """AssociationTests of one trait; the first one when none is named."""
-    require(dataset, ["variant_linreg_neg_log10_p"])
+    model = association(dataset)
     traits = trait_names(dataset)
     trait = traits[0] if trait is None else trait
     if trait not in traits:
         raise UsageError(f"the result has no trait {trait!r}. It has: {', '.join(traits)}.")
     column = traits.index(trait)
-    height = np.asarray(dataset["variant_linreg_neg_log10_p"].values, dtype=np.float64)[:, column]
+    height = np.asarray(dataset[f"{model}_neg_log10_p"].values, dtype=np.float64)[:, column]
     tested = np.isfinite(height)
-    if "variant_linreg_errcode" in dataset:
-        tested &= np.asarray(dataset["variant_linreg_errcode"].values)[:, column].astype(str) == "."
+    if f"{model}_errcode" in dataset:
+        tested &= np.asarray(dataset[f"{model}_errcode"].values)[:, column].astype(str) == "."
     rows = np.flatnonzero(tested)
     return AssociationTests(trait, trait_label(dataset, trait), rows, height[rows])
 
@@ -139,21 +145,6 @@ def strongest_traits(dataset: xr.Dataset, traits: list[str], most: int) -> list[
         strongest[trait] = float(association_tests(dataset, trait).neg_log10_p.max(initial=0.0))
     kept = sorted(traits, key=strongest.__getitem__, reverse=True)[:most]
     return [trait for trait in traits if trait in kept]
-
-
-def inflation(neg_log10_p: np.ndarray) -> float:
-    """Genomic control's lambda: the median chi-square over its expectation under no effect.
-
-    References
-    ----------
-    Devlin & Roeder (1999), Biometrics 55:997-1004.
-    """
-    if not len(neg_log10_p):
-        return float("nan")
-    median = 10.0 ** -float(np.median(neg_log10_p))
-    if median >= 1:
-        return 0.0
-    return NormalDist().inv_cdf(max(median, 1e-300) / 2) ** 2 / _CHI2_MEDIAN
 
 
 @dataclass(frozen=True, eq=False)

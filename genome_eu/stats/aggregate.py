@@ -175,3 +175,15 @@ def concatenate(blocks: Sequence[AnyAggregate]) -> AnyAggregate:
         else:
             joined[item.name] = values[0]
     return type(first)(**joined)
+
+
+def rows_between(whole: AnyAggregate, start: int, stop: int) -> AnyAggregate:
+    """The rows `start` to `stop` of an aggregate: what `concatenate` undoes."""
+    parts: dict[str, Any] = {}
+    for item in fields(whole):
+        value = getattr(whole, item.name)
+        if "rows" in item.metadata["dims"]:
+            axis = item.metadata["dims"].index("rows")
+            value = value.take(np.arange(start, stop), axis=axis)
+        parts[item.name] = value
+    return type(whole)(**parts)

@@ -10,13 +10,14 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genome_eu.errors import BundleError, PanelError
+from genome_eu.errors import BundleError, PanelError, UsageError
 from genome_eu.stats.aggregate import Aggregate, count, same
 
 KEY = ["contig", "position", "ref", "alt"]
@@ -36,7 +37,7 @@ _SHAPES = {
 
 @dataclass(frozen=True, eq=False)
 class VariantList(Aggregate):
-    """Rows of one site that its policy lets it name. Never merged: the coordinator intersects."""
+    """Rows of one site that its policy lets it name. Never merged: the coordinator joins them."""
 
     statistic = "variant_list"
 
@@ -87,6 +88,47 @@ def decode(text: NDArray[np.uint8]) -> pd.DataFrame:
     return rows.assign(position=rows["position"].astype(np.int64))
 
 
+def named(names: Sequence[str]) -> pd.DataFrame:
+    """Rows (columns contig, position, ref, alt, id) from names such as 22:16051249:A:G.
+
+    Raises
+    ------
+    UsageError
+        A name is not of this kind.
+    """
+    parts = [name.split(":") for name in names]
+    for name, part in zip(names, parts, strict=True):
+        shapes = [_SHAPES[column] for column in KEY]
+        if len(part) != len(KEY) or not all(map(re.fullmatch, shapes, part)):
+            raise UsageError(f"{name} does not name a row; write contig:position:REF:ALT")
+    rows = pd.DataFrame(parts, columns=KEY, dtype=str)
+    contig = rows["contig"].str.removeprefix("chr")
+    return rows.assign(contig=contig, position=rows["position"].astype(np.int64), id=".")
+
+
+def given(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that somebody gives as a panel: contig, position, ref, alt, and id if they have it.
+
+    Contigs are named as in cohorts: chr1 is 1, chrM is MT.
+
+    Raises
+    ------
+    PanelError
+        A column is missing, or a row is no variant.
+    """
+    lacking = [column for column in KEY if column not in rows]
+    if lacking:
+        raise PanelError(f"the rows have no column {lacking[0]}; they need {', '.join(KEY)}")
+    if rows.empty:
+        raise PanelError("no rows are given; name at least one")
+    bare = rows["contig"].astype(str).str.replace(r"(?i)^chr", "", regex=True)
+    table = rows[KEY].assign(contig=bare.where(bare != "M", "MT"), id=rows.get("id", "."))
+    try:
+        return decode(encode(table))
+    except BundleError as error:
+        raise PanelError(f"the rows cannot be a panel: {error}") from None
+
+
 def _malformed(content: bytes) -> BundleError:
     """Which line is not a variant; looked for only where one is not."""
     line_shape = re.compile("\t".join(pattern.pattern for pattern in _SHAPES.values()))
@@ -103,31 +145,3 @@ def digest(text: NDArray[np.uint8]) -> str:
 def keys(rows: pd.DataFrame) -> pd.MultiIndex:
     """Rows as an index of (contig, position, ref, alt)."""
     return pd.MultiIndex.from_frame(rows[KEY])
-
-
-def intersect(lists: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Rows listed by every site, in the order of the first site by name.
-
-    A key that a site lists twice names no single row, so it is left out.
-
-    Raises
-    ------
-    PanelError
-        No row is common to all sites; names the site that shares none with the others.
-    """
-    names = sorted(lists)
-    first = lists[names[0]]
-    index = {name: keys(lists[name]) for name in names}
-    common = np.ones(len(first), bool)
-    for name in names:
-        common &= index[names[0]].isin(index[name][~index[name].duplicated(keep=False)])
-    if not common.any():
-        for name in names:
-            others = [other for other in names if other != name]
-            if others and not any(index[name].isin(index[other]).any() for other in others):
-                raise PanelError(
-                    f"site {name} lists no variant that another site lists (contig, position, REF "
-                    f"and ALT must agree); compare `genome-eu info` of their cohorts"
-                )
-        raise PanelError("no variant is listed by every site; ask fewer sites, or agree on a panel")
-    return first[common].reset_index(drop=True)

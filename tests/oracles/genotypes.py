@@ -21,6 +21,23 @@ def genotype_counts(dosage, groups, n_groups):
     return counts
 
 
+def dosage_tally(dosage, groups, n_groups):
+    """Per row and group, by name: people called and missing, and Σg and Σg² over the called."""
+    names = ("called", "missing", "dosage_sum", "dosage_square")
+    sums = {name: np.zeros((len(dosage), n_groups)) for name in names}
+    for row in range(len(dosage)):
+        for group in range(n_groups):
+            own = [
+                value for value, label in zip(dosage[row], groups, strict=True) if label == group
+            ]
+            called = [float(value) for value in own if value >= 0]
+            sums["called"][row, group] = len(called)
+            sums["missing"][row, group] = len(own) - len(called)
+            sums["dosage_sum"][row, group] = math.fsum(called)
+            sums["dosage_square"][row, group] = math.fsum(value**2 for value in called)
+    return sums
+
+
 def dosage_product(dosage, q):
     """Sum over people of dosage x q, missing calls as 0; correctly rounded."""
     return _exact_product(np.where(dosage < 0, 0, dosage), q)
@@ -51,19 +68,26 @@ def banded_gram(dosage, window, include):
     return sums
 
 
-def pair_counts(dosage):
-    """Counts over rows called in both people, by name; entry [i, j] is the pair (i, j)."""
-    names = ("observed", "ibs0", "het_het", "het")
-    people = dosage.shape[1]
-    counts = {name: np.zeros((people, people), dtype=np.int64) for name in names}
-    for i in range(people):
-        for j in range(people):
-            for a, b in zip(dosage[:, i], dosage[:, j], strict=True):
+def person_counts(dosage, groups, n_groups):
+    """Genotype counts (0, 1, 2, missing) per person and group of rows; group -1 is left out."""
+    return genotype_counts(dosage.T, groups, n_groups)
+
+
+def pair_counts(dosage, first=None, others=None):
+    """Counts over rows called in both people, by name; entry [i, j] is a pair of the two lists."""
+    names = ("observed", "ibs0", "het_het", "het", "het_other")
+    first = range(dosage.shape[1]) if first is None else first
+    others = range(dosage.shape[1]) if others is None else others
+    counts = {name: np.zeros((len(first), len(others)), dtype=np.int64) for name in names}
+    for i, one in enumerate(first):
+        for j, other in enumerate(others):
+            for a, b in zip(dosage[:, one], dosage[:, other], strict=True):
                 if a >= 0 and b >= 0:
                     counts["observed"][i, j] += 1
                     counts["ibs0"][i, j] += {a, b} == {0, 2}
                     counts["het_het"][i, j] += a == 1 and b == 1
                     counts["het"][i, j] += a == 1
+                    counts["het_other"][i, j] += b == 1
     return counts
 
 

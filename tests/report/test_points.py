@@ -10,11 +10,11 @@ from genome_eu.errors import UsageError
 from genome_eu.report.points import (
     association_tests,
     genome,
-    inflation,
     quantiles,
     shown_groups,
     thin,
 )
+from genome_eu.stats.inflation import genomic_inflation
 from tests.formats import fake_results as fake
 
 
@@ -51,8 +51,8 @@ def test_lambda_is_the_ratio_of_medians():
     p = np.random.default_rng(0).uniform(size=1001)
     chi2 = stats.chi2.isf(p, 1)
     expected = np.median(chi2) / stats.chi2.ppf(0.5, 1)
-    assert inflation(-np.log10(p)) == pytest.approx(expected, rel=1e-9)
-    assert np.isnan(inflation(np.array([])))
+    assert genomic_inflation(-np.log10(p)) == pytest.approx(expected, rel=1e-9)
+    assert np.isnan(genomic_inflation(np.array([])))
 
 
 def test_the_band_is_that_of_ordered_uniforms():

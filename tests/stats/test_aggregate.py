@@ -190,7 +190,23 @@ class TestDeclarations:
             "genotype_counts",
             "linear_mean",
             "linear_raw",
+            "ld_filled",
+            "ld_pairwise",
             "linear_complete",
+            "linear_mean_dosage",
+            "linear_raw_dosage",
+            "linear_complete_dosage",
+            "dosage_counts",
+            "logistic_score",
+            "logistic_score_raw",
+            "logistic_products",
+            "logistic_spa",
+            "logistic_firth",
+            "logistic_fit",
+            "ridge_counts",
+            "ridge_block",
+            "ridge_score",
+            "ridge_score_raw",
             "pca_projection",
         }
 
@@ -202,7 +218,12 @@ class TestDeclarations:
             assert np.dtype(item.metadata["dtype"]).kind in "ifbu"
 
     def test_a_row_flag_hides_rows_of_everything_that_has_rows(self):
-        """What a site may withhold row by row needs a flag, or its zeros would be summed."""
+        """What a site may withhold row by row needs a flag, or its zeros would be summed.
+
+        Of other statistics every row leaves, or nothing does.
+        """
+        whole = {"pca_projection", "logistic_products", "logistic_spa"}
+        whole |= {"logistic_firth", "logistic_fit", "ridge_block"}
         for name, kind in AGGREGATES.items():
             flags = [item for item in fields(kind) if item.metadata["merge"] == "every"]
-            assert bool(flags) == (has_rows(kind) and name != "pca_projection")
+            assert bool(flags) == (has_rows(kind) and name not in whole)

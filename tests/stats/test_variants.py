@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genome_eu.errors import BundleError, PanelError
+from genome_eu.errors import BundleError
 from genome_eu.stats import variants
 
 
@@ -94,59 +94,3 @@ class TestMalformed:
     def test_bytes_that_are_not_text(self):
         with pytest.raises(BundleError, match="line 1 of a variant list"):
             variants.decode(np.array([255, 254, 0, 10], np.uint8))
-
-
-class TestIntersect:
-    def test_rows_that_all_sites_list_in_the_order_of_the_first_site(self):
-        found = variants.intersect(
-            {
-                "IT": table(one(1), one(2), one(3), one(4)),
-                "ES": table(one(4), one(3), one(1), one(9)),
-                "FI": table(one(3), one(4), one(1)),
-            }
-        )
-        assert found["position"].tolist() == [4, 3, 1]
-        assert found.index.tolist() == [0, 1, 2]
-
-    def test_all_four_parts_of_the_key_must_agree(self):
-        mine = table(one(1), one(2), one(3), one(4), one(5))
-        other = table(one(1), one(2, alt="G"), one(3, ref="T"), one(4, contig="2"), one(5))
-        found = variants.intersect({"a": mine, "b": other})
-        assert found["position"].tolist() == [1, 5]
-
-    def test_swapped_alleles_are_not_the_same_variant(self):
-        mine, other = table(one(1), one(2)), table(one(1, "C", "A"), one(2))
-        assert variants.intersect({"a": mine, "b": other})["position"].tolist() == [2]
-
-    def test_ids_need_not_agree(self):
-        other = table(("1", 1, "A", "C", "another"))
-        assert variants.intersect({"a": table(one(1)), "b": other})["id"].tolist() == ["rs1"]
-
-    @pytest.mark.parametrize("repeating", ["a", "b"])
-    def test_a_key_that_any_site_lists_twice_names_no_row(self, repeating):
-        lists = {"a": table(one(1), one(2), one(3)), "b": table(one(1), one(2), one(3))}
-        lists[repeating] = table(one(1), one(2), one(2), one(3))
-        assert variants.intersect(lists)["position"].tolist() == [1, 3]
-
-    def test_one_site_keeps_its_list_without_repeats(self):
-        found = variants.intersect({"a": table(one(1), one(2), one(2))})
-        assert found["position"].tolist() == [1]
-
-    def test_the_site_that_shares_nothing_is_named(self):
-        lists = {"ES": table(one(1)), "FI": table(one(1)), "IT": table(one(7))}
-        with pytest.raises(PanelError, match="site IT lists no variant that another site lists"):
-            variants.intersect(lists)
-
-    def test_sites_that_share_in_pairs_only(self):
-        lists = {
-            "a": table(one(1), one(2)),
-            "b": table(one(2), one(3)),
-            "c": table(one(3), one(1)),
-        }
-        with pytest.raises(PanelError, match="no variant is listed by every site"):
-            variants.intersect(lists)
-
-    def test_the_order_in_which_sites_are_given_does_not_matter(self):
-        lists = {"b": table(one(2), one(1)), "a": table(one(1), one(2), one(3))}
-        backwards = dict(reversed(lists.items()))
-        pd.testing.assert_frame_equal(variants.intersect(lists), variants.intersect(backwards))

@@ -15,8 +15,14 @@ Two aggregates leave a site: `DesignSums` once, and one of the row sums per row.
 from genome_eu.stats.linear.fit import ERRCODES, LinearResult, finalize
 from genome_eu.stats.linear.independence import require_independent
 from genome_eu.stats.linear.model import Design, DesignSums, design, summarize_design
+from genome_eu.stats.linear.once import design_of_rows
+from genome_eu.stats.linear.subset import untested, varying, why_untested, with_covariates
 from genome_eu.stats.linear.sums import (
+    DOSAGE_SUMS,
     CompleteSums,
+    DosageCompleteSums,
+    DosageMeanSums,
+    DosageRawSums,
     MeanSums,
     RawSums,
     RowSums,
@@ -28,16 +34,21 @@ from genome_eu.stats.linear.sums import (
 )
 
 __all__ = [
+    "DOSAGE_SUMS",
     "ERRCODES",
     "CompleteSums",
     "Design",
     "DesignSums",
+    "DosageCompleteSums",
+    "DosageMeanSums",
+    "DosageRawSums",
     "LinearResult",
     "MeanSums",
     "RawSums",
     "RowSums",
     "columns_at_a_time",
     "design",
+    "design_of_rows",
     "finalize",
     "numbers_per_row",
     "require_independent",
@@ -45,4 +56,8 @@ __all__ = [
     "summarize_design",
     "summarize_mean",
     "summarize_raw",
+    "untested",
+    "varying",
+    "why_untested",
+    "with_covariates",
 ]

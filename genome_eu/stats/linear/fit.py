@@ -23,6 +23,8 @@ from genome_eu.stats.tails import t_neg_log10_p
 
 #: What `LinearResult.errcode` counts in, in PLINK's words where PLINK has one.
 ERRCODES = (".", "CONST_ALLELE", "VIF_INFINITE", "TOO_FEW", "WITHHELD", "CONST_TRAIT")
+# Less Σ(g − mean)² within a site than any that varies has.
+_LEAST_VARIATION = 2.0**-30
 _FIT, _CONST_ALLELE, _VIF_INFINITE, _TOO_FEW, _WITHHELD, _CONST_TRAIT = range(len(ERRCODES))
 
 
@@ -80,9 +82,9 @@ def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearRe
     σ² = (yᵀy − cᵀc − β²V)/df, SE = √(σ²/V), df = N − intercepts − columns − 1; N, X and V are
     those of the trait's group.
     """
-    n, df, gg, v, score, residual = _adjusted(model, sums)
+    n, df, gg, v, score, residual = adjusted(model, sums)
     codes = np.select(
-        [~sums.shown, df <= 0, _monomorphic(sums), v <= COLLINEAR * np.abs(gg)],
+        [~sums.shown, df <= 0, monomorphic(sums), v <= COLLINEAR * np.abs(gg)],
         [_WITHHELD, _TOO_FEW, _CONST_ALLELE, _VIF_INFINITE],
         default=_FIT,
     ).astype(np.int8)
@@ -113,7 +115,7 @@ def finalize(model: DesignSums, sums: RowSums, trait_scale: NDArray) -> LinearRe
     )
 
 
-def _adjusted(model: DesignSums, sums: RowSums) -> tuple[NDArray, ...]:
+def adjusted(model: DesignSums, sums: RowSums) -> tuple[NDArray, ...]:
     """People, df, gᵀg and V (rows, groups), U (rows, traits), yᵀy − cᵀc (rows or 1, traits)."""
     columns = model.xx.shape[-1]
     if isinstance(sums, CompleteSums):
@@ -293,13 +295,14 @@ def _fit_run(
         t[trait] = effect / error
 
 
-def _monomorphic(sums: RowSums) -> NDArray:
+def monomorphic(sums: RowSums) -> NDArray:
     """Rows in which every analysed person has the same number of copies."""
     constant = sums.gg * sums.called == sums.allele_count**2
     if isinstance(sums, RawSums):
         return constant
-    # Centred within sites, gg is exactly 0 where a site does not vary, at least 1/2 elsewhere.
-    centred = sums.gg < 0.25
+    # Centred within sites, gg is exactly 0 where a site does not vary. Elsewhere it is at least
+    # 1/2, or with dosages half the square of their step, 1/16,384.
+    centred = sums.gg < _LEAST_VARIATION
     if isinstance(sums, MeanSums):
         return centred
     return np.where(sums.intercepts > 0, centred, constant)

@@ -70,15 +70,53 @@ class CompleteSums(Aggregate):
     shown: NDArray = every("flag", "rows", "groups")
 
 
+@dataclass(frozen=True, eq=False)
+class DosageMeanSums(MeanSums):
+    """`MeanSums` of dosages; hard calls say how many people an allele count is of."""
+
+    statistic = "linear_mean_dosage"
+
+    allele_count: NDArray = total("alleles", "rows", "groups", gate="association")
+    hard_called: NDArray = count("people", "rows", "groups", gate="association")
+    hard_count: NDArray = count("alleles", "rows", "groups", gate="association")
+
+
+@dataclass(frozen=True, eq=False)
+class DosageRawSums(RawSums):
+    """`RawSums` of dosages; hard calls say how many people an allele count is of."""
+
+    statistic = "linear_raw_dosage"
+
+    allele_count: NDArray = total("alleles", "rows", "groups", gate="association")
+    gg: NDArray = total("dosage²", "rows", "groups", gate="association")
+    hard_called: NDArray = count("people", "rows", "groups", gate="association")
+    hard_count: NDArray = count("alleles", "rows", "groups", gate="association")
+
+
+@dataclass(frozen=True, eq=False)
+class DosageCompleteSums(CompleteSums):
+    """`CompleteSums` of dosages; hard calls say how many people an allele count is of."""
+
+    statistic = "linear_complete_dosage"
+
+    allele_count: NDArray = total("alleles", "rows", "groups", gate="association")
+    hard_called: NDArray = count("people", "rows", "groups", gate="association")
+    hard_count: NDArray = count("alleles", "rows", "groups", gate="association")
+
+
 RowSums: TypeAlias = MeanSums | RawSums | CompleteSums
+#: The kinds of row sums of dosages.
+DOSAGE_SUMS = (DosageMeanSums, DosageRawSums, DosageCompleteSums)
 
 
 def numbers_per_row(kind: type[RowSums], covariates: int, traits: int, groups: int) -> int:
     """Numbers of one row of the sums."""
     numbers = groups * (covariates + 3) + traits
-    if kind is RawSums:
+    if issubclass(kind, DOSAGE_SUMS):
+        numbers += 2 * groups
+    if issubclass(kind, RawSums):
         return 2 * numbers
-    if kind is CompleteSums:
+    if issubclass(kind, CompleteSums):
         return numbers + (groups * covariates + traits) * covariates + traits
     return numbers
 
@@ -88,32 +126,42 @@ def columns_at_a_time(
 ) -> int:
     """Most columns of one product with a block."""
     columns = groups * covariates + traits
-    if kind is CompleteSums:
+    if issubclass(kind, CompleteSums):
         columns = groups * covariates * (covariates + 1) // 2 + (covariates + 1) * traits
     return min(columns, tile_columns(people))
 
 
 @dataclass(frozen=True, eq=False)
 class _Tallies:
-    """Genotypes of each group, int64 (rows, groups)."""
+    """The dosages of each group, (rows, groups)."""
 
-    called: NDArray
-    missing: NDArray
-    allele_count: NDArray
+    called: NDArray  # int64
+    missing: NDArray  # int64
+    allele_count: NDArray  # Σg: copies of ALT, or expected copies
     squares: NDArray  # Σg²
     shown: NDArray  # bool; all of it, before anything was withheld
 
 
 def _tally(block: Block, model: Design) -> _Tallies:
     # Groups overlap, so each is counted by itself: bits, a small part of its products.
-    tallies = np.stack(
+    of_groups = [block.tally(model.labels(group), 1) for group in range(model.groups)]
+    called, missing, copies, squares = (
+        np.concatenate(part, axis=1) for part in zip(*of_groups, strict=True)
+    )
+    return _Tallies(called, missing, copies, squares, np.ones(called.shape, bool))
+
+
+def _hard_calls(block: Block, model: Design, kind: type[RowSums]) -> dict[str, NDArray]:
+    """What sums of dosages have beside those of hard calls."""
+    if not issubclass(kind, DOSAGE_SUMS):
+        return {}
+    calls = np.stack(
         [block.counts(model.labels(group), 1)[:, 0] for group in range(model.groups)], axis=1
     )
-    het, hom = tallies[..., 1], tallies[..., 2]
-    called = tallies[..., :3].sum(axis=-1)
-    return _Tallies(
-        called, tallies[..., 3], het + 2 * hom, het + 4 * hom, np.ones(called.shape, bool)
-    )
+    return {
+        "hard_called": calls[..., :3].sum(axis=-1),
+        "hard_count": calls[..., 1] + 2 * calls[..., 2],
+    }
 
 
 def mean_dosage(allele_count: NDArray, called: NDArray) -> NDArray:
@@ -151,7 +199,7 @@ def _empty(block: Block, model: Design) -> tuple[NDArray, NDArray]:
     )
 
 
-def summarize_mean(block: Block, model: Design) -> MeanSums:
+def summarize_mean(block: Block, model: Design, kind: type[MeanSums] = MeanSums) -> MeanSums:
     """Row sums at one site with its own mean in place of missing calls (needs site effects)."""
     tally = _tally(block, model)
     mean = mean_dosage(tally.allele_count, tally.called)
@@ -159,7 +207,8 @@ def summarize_mean(block: Block, model: Design) -> MeanSums:
     for groups, traits, (gx_here, mx), (gy_here, my) in _products(block, model):
         gx[:, groups] = gx_here + mean[:, groups, None] * mx
         gy[:, traits] = gy_here + of_traits(mean, model.trait_group[traits]) * my
-    return MeanSums(
+    return kind(
+        **_hard_calls(block, model, kind),
         called=tally.called,
         allele_count=tally.allele_count,
         gg=tally.squares - tally.called * mean**2,
@@ -180,11 +229,12 @@ def _raw_products(block: Block, model: Design) -> tuple[NDArray, NDArray, NDArra
     return gx, gy, mx, my
 
 
-def summarize_raw(block: Block, model: Design) -> RawSums:
+def summarize_raw(block: Block, model: Design, kind: type[RawSums] = RawSums) -> RawSums:
     """Row sums at one site, to be completed with the mean over all sites."""
     tally = _tally(block, model)
     gx, gy, mx, my = _raw_products(block, model)
-    return RawSums(
+    return kind(
+        **_hard_calls(block, model, kind),
         called=tally.called,
         missing=tally.missing,
         allele_count=tally.allele_count,
@@ -198,7 +248,9 @@ def summarize_raw(block: Block, model: Design) -> RawSums:
     )
 
 
-def summarize_complete(block: Block, model: Design) -> CompleteSums:
+def summarize_complete(
+    block: Block, model: Design, kind: type[CompleteSums] = CompleteSums
+) -> CompleteSums:
     """Row sums at one site over the people called in each row."""
     tally = _tally(block, model)
     called = tally.called
@@ -216,7 +268,8 @@ def summarize_complete(block: Block, model: Design) -> CompleteSums:
         yy -= my**2 / people_of_traits
         gx += mean[..., None] * mx
         gy += of_traits(mean, model.trait_group) * my
-    return CompleteSums(
+    return kind(
+        **_hard_calls(block, model, kind),
         called=called,
         intercepts=(called > 0) & model.site_effects,
         allele_count=tally.allele_count,
