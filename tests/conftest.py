@@ -29,3 +29,9 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real data sets in ../shared/data")
     return folder
+
+
+@pytest.fixture
+def record_property(record_property):
+    """As pytest's, but of NumPy's numbers too: processes that share tests send only plain ones."""
+    return lambda name, value: record_property(name, getattr(value, "item", lambda: value)())

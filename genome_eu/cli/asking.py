@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -16,7 +16,8 @@ from genome_eu.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
     from genome_eu.federation.questions import Questions, Run
-    from genome_eu.formats.folder import FrequencyFiles, GwasFiles
+    from genome_eu.federation.single import Cohort
+    from genome_eu.formats.folder import DosageFiles, FrequencyFiles, GwasFiles
 
 Target = Annotated[
     str, typer.Argument(help="A cohort (*.vcz, or its URL) or a federation (*.toml).")
@@ -34,7 +35,24 @@ ExchangeOption = Annotated[
     list[str] | None,
     typer.Option(help="NAME=VALUE for the exchange's client, no secret; repeats."),
 ]
+Rows = Annotated[
+    Path | None,
+    typer.Option(
+        "--rows", help="Only these rows: a VCF, .pvar, .bim, a table, or a folder with rows.tsv."
+    ),
+]
+OneRound = Annotated[
+    bool, typer.Option("--one-round", help="Ask once, for sites that release only once.")
+]
 OnDask = Annotated[str | None, typer.Option("--dask", help="Dask scheduler, tcp://host:port.")]
+Unrelated = Annotated[
+    float | None,
+    typer.Option("--unrelated", help="At each site, keep nobody of a larger kinship: 0.0884"),
+]
+FiltersFile = Annotated[
+    Path | None,
+    typer.Option("--filters", help="TOML file of limits on [people] and [variants]."),
+]
 
 _LIBRARIES = ("numpy", "dask", "zarr", "xarray", "sgkit", "bio2zarr", "numba")
 
@@ -45,8 +63,9 @@ def open_target(
     without: list[str] | None,
     key: Path | None,
     exchange_option: list[str] | None,
+    rows: Path | None = None,
 ) -> Questions:
-    """The cohort or federation that a command names.
+    """The cohort or federation that a command names, and the rows that it is asked of.
 
     Raises
     ------
@@ -76,8 +95,39 @@ def open_target(
         from genome_eu.federation.single import open_cohort
 
         asked = open_cohort(target)
-    asked.watch = lambda question: _claim(out, question)
+    if rows is not None:
+        from genome_eu.formats.panel import read_rows
+
+        asked = asked.on_rows(read_rows(rows))
+    asked.watch = lambda question: claim(out, question)
     return asked
+
+
+def open_own(cohort: str, out: Path) -> Cohort:
+    """One's own cohort, for questions about single people.
+
+    Raises
+    ------
+    UsageError
+        It is a federation: what is asked of single people never leaves their site.
+    BadInput
+        As `open_target`.
+    """
+    if cohort.endswith(".toml"):
+        raise UsageError(
+            f"{cohort} is a federation; numbers of single people never leave a site, so give one's "
+            f"own cohort (*.vcz)"
+        )
+    return cast("Cohort", open_target(cohort, out, None, None, None))
+
+
+def limited(asked: Questions, filters: Path | None, unrelated: float | None) -> Questions:
+    """The same without the people and rows that limits remove."""
+    if filters is None and unrelated is None:
+        return asked
+    from genome_eu.federation.filters import as_filters
+
+    return asked.filtered(as_filters(filters if filters is not None else {}, unrelated))
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -85,7 +135,7 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
-def formats_of(files: type[FrequencyFiles | GwasFiles], text: str) -> tuple[str, ...]:
+def formats_of(files: type[DosageFiles | FrequencyFiles | GwasFiles], text: str) -> tuple[str, ...]:
     """The formats that `--formats` names; raises UsageError where one is unknown."""
     try:
         return files.chosen(names(text))
@@ -93,7 +143,7 @@ def formats_of(files: type[FrequencyFiles | GwasFiles], text: str) -> tuple[str,
         raise UsageError(f"--{error}") from None
 
 
-def _claim(out: Path, question: dict[str, Any]) -> None:
+def claim(out: Path, question: dict[str, Any]) -> None:
     """Refuse to write over the result of another question."""
     record = out / "result.json"
     if not record.exists():
@@ -113,16 +163,8 @@ _version = cache(version)
 def finish(
     out: Path, run: Run, paths: Sequence[Path], summary: dict[str, Any], as_json: bool
 ) -> None:
-    """Write `result.json` last: a folder that has one is complete."""
-    from genome_eu.atomic import write_whole
-
-    record = run.provenance() | {
-        "summary": summary,
-        "files": sorted(path.name for path in paths),
-        "versions": {name: _version(name) for name in _LIBRARIES},
-        "python": platform.python_version(),
-    }
-    write_whole(out / "result.json", json.dumps(record, indent=1, sort_keys=True).encode())
+    """Write `result.json` last, and say what was found."""
+    paths = record(out, run, paths, summary)
     if as_json:
         typer.echo(json.dumps({"out": str(out), **summary, "left_out": run.left_out}))
         return
@@ -134,6 +176,24 @@ def finish(
     typer.echo(f"{len(paths)} files and result.json in {out}")
 
 
+def record(out: Path, run: Run, paths: Sequence[Path], summary: dict[str, Any]) -> Sequence[Path]:
+    """Write `result.json`, and with it a folder is complete; all other files of it."""
+    from genome_eu.atomic import write_whole
+
+    if run.panel and run.panel.report:
+        from genome_eu.formats.panel import write_harmonization
+
+        paths = [*paths, write_harmonization(out / "harmonization.tsv", run.panel.report)]
+    said = run.provenance() | {
+        "summary": summary,
+        "files": sorted(path.name for path in paths),
+        "versions": {name: _version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+    }
+    write_whole(out / "result.json", json.dumps(said, indent=1, sort_keys=True).encode())
+    return paths
+
+
 def _say_left_out(left_out: dict[str, Any], before: str = "") -> None:
     for name, value in left_out.items():
         if isinstance(value, dict):
@@ -141,3 +201,5 @@ def _say_left_out(left_out: dict[str, Any], before: str = "") -> None:
                 _say_left_out(value, f"{before}{name}: ")
         elif value and isinstance(value, int):
             typer.echo(f"{before}{name}: {value:,}")
+        elif isinstance(value, str):
+            typer.echo(f"{before}{name}: {value}")

@@ -12,12 +12,20 @@ from genome_eu.errors import BadInput
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(help="VCF/BCF (bgzipped, indexed) or PLINK .bed.")],
+    source: Annotated[
+        Path, typer.Argument(help="VCF/BCF (bgzipped, indexed), PLINK .bed, or BGEN.")
+    ],
     cohort: Annotated[Path, typer.Argument(help="The store to make, for example fi.vcz.")],
     samples: Annotated[
         Path | None,
         typer.Option(help="Sample table, TSV or Parquet, with a column sample_id."),
     ] = None,
+    sample_file: Annotated[
+        Path | None, typer.Option(help="The .sample file of a BGEN that does not name its people.")
+    ] = None,
+    ref_last: Annotated[
+        bool, typer.Option("--ref-last", help="The second allele of a BGEN is REF, not the first.")
+    ] = False,
     build: Annotated[
         str | None, typer.Option(help="GRCh37 or GRCh38, where the file does not say.")
     ] = None,
@@ -30,7 +38,7 @@ def import_(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
-    """Convert genotypes to a cohort: a VCF Zarr store with packed rows."""
+    """Convert genotypes to a cohort: a VCF Zarr store with packed rows, and dosages if imputed."""
     from genome_eu.cohort import import_genotypes
     from genome_eu.compute.progress import watched
 
@@ -38,6 +46,8 @@ def import_(
         source,
         cohort,
         samples=samples,
+        sample_file=sample_file,
+        ref_last=ref_last,
         allow_unlisted=allow_unlisted,
         build=build,
         overwrite=overwrite,

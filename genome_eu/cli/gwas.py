@@ -6,23 +6,37 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genome_eu.cli.asking import (
     AsJson,
     ExchangeOption,
+    FiltersFile,
     Key,
     OnDask,
     OnDevice,
+    OneRound,
     Out,
+    Rows,
     Target,
+    Unrelated,
     Without,
     finish,
     formats_of,
+    limited,
     names,
     open_target,
+)
+from genome_eu.cli.wgr import (
+    Binary,
+    BlockRows,
+    Folds,
+    OfWgr,
+    Step1Frequency,
+    keep_offsets,
+    wgr_of,
 )
 from genome_eu.errors import BadInput, UsageError
 
@@ -36,7 +50,9 @@ def gwas(
     trait: Annotated[
         list[str], typer.Option(help="Trait column; may be repeated, or @file with one a line.")
     ],
-    covariates: Annotated[str, typer.Option(help="Covariate columns: age,sex")] = "",
+    covariates: Annotated[
+        str, typer.Option(help="Covariate columns, age,sex, or a formula: age+C(batch)+age:sex")
+    ] = "",
     pcs: Annotated[
         str | None,
         typer.Option(help="Folder or id of an earlier PCA, or a number of components to compute."),
@@ -50,9 +66,58 @@ def gwas(
             "--site-effects/--no-site-effects", help="One intercept per site, or one for all."
         ),
     ] = True,
-    formats: Annotated[str, typer.Option(help="Files to write, of parquet, plink, ssf.")] = (
-        "parquet,plink,ssf"
-    ),
+    transform: Annotated[
+        str | None,
+        typer.Option(help="Traits on another scale: rint (ranks at each site), log, standardize."),
+    ] = None,
+    condition_on: Annotated[
+        str, typer.Option(help="Rows whose dosages are covariates: 22:16051249:A:G[,...]")
+    ] = "",
+    one_round: OneRound = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="COLUMN=MEAN,SD with --one-round, for units that are very small."),
+    ] = None,
+    dosages: Annotated[
+        bool, typer.Option("--dosages", help="Imputed dosages of autosomes, not hard calls.")
+    ] = False,
+    min_info: Annotated[
+        float, typer.Option(help="Least imputation r² of a row, with --dosages: 0.3")
+    ] = 0.0,
+    min_maf: Annotated[
+        float, typer.Option(help="Least minor allele frequency of a row, with --dosages: 0.01")
+    ] = 0.0,
+    x_males: Annotated[
+        str, typer.Option(help="Dosages of males on X: 0/2, as if homozygous, or 0/1.")
+    ] = "0/2",
+    model: Annotated[
+        str, typer.Option(help="linear, logistic (cases 1 and controls 0), or wgr.")
+    ] = "linear",
+    test: Annotated[
+        str,
+        typer.Option(
+            help="Of a logistic model: firth or spa (beyond the cutoff), score, wald, firth-full, "
+            "or hybrid (PLINK's: firth-full where wald does not converge)."
+        ),
+    ] = "firth",
+    cutoff: Annotated[
+        float | None,
+        typer.Option(help="Rows with a smaller |z| keep their score test; 2 for firth and spa."),
+    ] = None,
+    case_control_12: Annotated[
+        bool, typer.Option("--case-control-12", help="Traits have 2 for cases, 1 for controls.")
+    ] = False,
+    wgr: OfWgr = None,
+    binary: Binary = False,
+    block: BlockRows = None,
+    folds: Folds = None,
+    step1_maf: Step1Frequency = None,
+    formats: Annotated[
+        str, typer.Option(help="Files to write, of parquet, plink, regenie, ssf.")
+    ] = "parquet,plink,ssf",
+    rows: Rows = None,
+    unrelated: Unrelated = None,
+    filters: FiltersFile = None,
     dask: OnDask = None,
     device: OnDevice = "auto",
     without: Without = None,
@@ -60,35 +125,88 @@ def gwas(
     exchange_option: ExchangeOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Linear regression of traits on dosage, with covariates and principal components."""
+    """Regression of traits on dosage, with covariates and principal components."""
     import numpy as np
 
     from genome_eu.compute import connected
     from genome_eu.formats.folder import GwasFiles
-    from genome_eu.formats.rows import error_codes
+    from genome_eu.formats.rows import association, error_codes
 
     if missing not in ("mean", "drop"):
         raise UsageError(f"--missing {missing}: choose mean or drop")
+    if x_males not in ("0/2", "0/1"):
+        raise UsageError(f"--x-males {x_males}: choose 0/2 or 0/1")
     chosen = formats_of(GwasFiles, formats)
-    asked = open_target(target, out, without, key, exchange_option)
+    asked = open_target(target, out, without, key, exchange_option, rows)
     with connected(dask):
         asked.use_device(device)
+        asked = limited(asked, filters, unrelated)
+        asked = asked.in_one_round() if one_round else asked
         run, shards = asked.gwas_shards(
             _traits(trait),
             covariates=names(covariates),
             pcs=_pcs(asked, pcs),
             missing=missing,  # type: ignore[arg-type]
             site_effects=site_effects,
+            transform=transform,  # type: ignore[arg-type]
+            condition_on=names(condition_on),
+            origins=_origins(origin),
+            dosages=dosages,
+            min_info=min_info,
+            min_maf=min_maf,
+            x_males=x_males,  # type: ignore[arg-type]
+            model=model,  # type: ignore[arg-type]
+            test=test,  # type: ignore[arg-type]
+            cutoff=cutoff,
+            case_control_12=case_control_12,
+            wgr=wgr_of(
+                asked,
+                model,
+                wgr,
+                binary=binary,
+                block=block,
+                folds=folds,
+                min_frequency=step1_maf,
+            ),
         )
+        said: dict[str, Any] = {}
         tests = hits = 0
         with GwasFiles(out, chosen) as files:
             for shard in shards:
                 files.append(shard)
+                said = {name: shard.attrs[name] for name in ("wgr_id",) if name in shard.attrs}
                 codes, meanings = error_codes(shard)
                 tests += int(np.count_nonzero(codes == meanings.index(".")))
-                p = shard["variant_linreg_neg_log10_p"].values
+                p = shard[f"{association(shard)}_neg_log10_p"].values
                 hits += int(np.count_nonzero(p >= 7.30103))
-    finish(out, run, files.paths, {"tests": tests, "tests with p <= 5e-8": hits}, as_json)
+    paths = files.paths + (keep_offsets(asked, said["wgr_id"], out) if said else [])
+    summary = {"tests": tests, "tests with p <= 5e-8": hits} | _inflation(run.inflation) | said
+    finish(out, run, paths, summary, as_json)
+
+
+def _origins(given: list[str] | None) -> dict[str, tuple[float, float]] | None:
+    """Means and standard deviations that `--origin` names."""
+    if not given:
+        return None
+    found = {}
+    for item in given:
+        name, _, numbers = item.rpartition("=")
+        try:
+            mean, spread = map(float, numbers.split(","))
+        except ValueError:
+            raise UsageError(f"--origin {item}: write COLUMN=MEAN,SD") from None
+        found[name] = (mean, spread)
+    return found
+
+
+def _inflation(found: dict[str, Any]) -> dict[str, Any]:
+    """λ of one trait, or of how many the largest; the rest is in `result.json`."""
+    inflated = [one["lambda_gc"] for one in found.values() if one["tests"]]
+    if not inflated:
+        return {}
+    if len(inflated) == 1:
+        return {"lambda_gc": round(inflated[0], 4)}
+    return {"largest lambda_gc": round(max(inflated), 4)}
 
 
 def _traits(given: Sequence[str]) -> list[str]:

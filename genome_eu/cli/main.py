@@ -42,14 +42,40 @@ def _root(
 
 
 def _register() -> None:
-    from genome_eu.cli import bundle, cohort, demo, freq, gwas, keys, pca, roster, site
+    from genome_eu.cli import (
+        bundle,
+        clump,
+        cohort,
+        demo,
+        dosages,
+        freq,
+        gwas,
+        keys,
+        kinship,
+        meta,
+        pca,
+        project,
+        prune,
+        qc,
+        roster,
+        score,
+        site,
+    )
 
     app.command("demo")(demo.demo)
     app.command("import")(cohort.import_)
     app.command("info")(cohort.info)
+    app.command("qc")(qc.qc)
+    app.command("kinship")(kinship.kinship)
     app.command("freq")(freq.freq)
     app.command("pca")(pca.pca)
+    app.command("prune")(prune.prune)
+    app.command("project")(project.project)
     app.command("gwas")(gwas.gwas)
+    app.command("clump")(clump.clump)
+    app.command("dosages")(dosages.dosages)
+    app.command("score")(score.score)
+    app.command("meta")(meta.meta)
     app.add_typer(site.app, name="site")
     app.add_typer(bundle.app, name="bundle")
     app.add_typer(keys.app, name="keys")

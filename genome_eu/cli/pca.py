@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genome_eu.cli.asking import (
     AsJson,
     ExchangeOption,
+    FiltersFile,
     Key,
     OnDask,
     OnDevice,
     Out,
+    Rows,
     Target,
+    Unrelated,
     Without,
     finish,
+    limited,
     open_target,
+    record,
 )
+
+if TYPE_CHECKING:
+    from genome_eu.federation.questions import Questions
 
 
 def pca(
@@ -27,6 +36,12 @@ def pca(
     tolerance: Annotated[
         float, typer.Option(help="Largest residual of a component, relative to the first.")
     ] = 1e-7,
+    rows: Rows = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="LD pruning first (500kb, r² 0.2): `genome-eu prune`.")
+    ] = False,
+    unrelated: Unrelated = None,
+    filters: FiltersFile = None,
     dask: OnDask = None,
     device: OnDevice = "auto",
     without: Without = None,
@@ -37,9 +52,16 @@ def pca(
     """Principal components; people's scores stay where the people are."""
     from genome_eu.compute import connected
 
-    asked = open_target(target, out, without, key, exchange_option)
     with connected(dask):
+        if prune:
+            # A question of its own, with a folder of its own.
+            whole = open_target(target, out / "prune", without, key, exchange_option, rows)
+            whole.use_device(device)
+            whole = limited(whole, filters, unrelated)
+            rows = _pruned(whole, out / "prune")
+        asked = open_target(target, out, without, key, exchange_option, rows)
         asked.use_device(device)
+        asked = limited(asked, filters, unrelated)
         run, found = asked.pca_run(components, tolerance=tolerance)
     summary = {
         "pca_id": found.pca_id,
@@ -48,3 +70,12 @@ def pca(
         "residual": found.attrs["residual"],
     }
     finish(out, run, found.to_files(out), summary, as_json)
+
+
+def _pruned(asked: Questions, out: Path) -> Path:
+    """The folder of the rows that stay after pruning."""
+    from genome_eu.cli.prune import pruned
+
+    run, found, paths = pruned(asked, out, window="500kb")
+    record(out, run, paths, {name: found.attrs[name] for name in ("rows_kept", "rows_total")})
+    return out

@@ -42,7 +42,17 @@ class Facts:
     groups: tuple[Facts, ...] = ()  # of a linear model: the three above, of each group of traits
     hidden_people: int = 0  # people in no group, who could be found by subtraction
     hidden_counts: GenotypeCounts | None = None  # their genotypes, row by row
+    hidden_bins: NDArray | None = None  # their scores, as a histogram of each score
+    carried_by: float = 0.0  # rows that carry a score, those of little weight counted less
     minor_alleles: NDArray | None = None  # of every row that went into the answer
+    apart: NDArray | None = None  # pairs with a row that sets single people apart, (rows, band)
+    haploid: bool = False  # one allele of a person may count as two in the sums
+    missing: NDArray | None = None  # people left out of every row, for lack of a call
+
+
+def for_haploid(policy: Policy) -> Policy:
+    """The policy for sums in which who has one copy counts as who has two: twice the floor."""
+    return policy.model_copy(update={"association_floor": 2 * policy.association_floor})
 
 
 def below(values: NDArray, floor: int, policy: Policy) -> NDArray:
@@ -133,6 +143,20 @@ def withhold(aggregate: Any, shown: NDArray, flag: str, gates: tuple[str, ...]) 
             along = ("rows", "traits" if by_trait else "groups")
             sizes = zip(dims, value.shape, strict=True)
             keep = keep.reshape([size if name in along else 1 for name, size in sizes])
+            changes[item.name] = np.where(keep, value, np.zeros((), value.dtype))
+    return replace(aggregate, **changes)
+
+
+def withhold_tests(aggregate: Any, shown: NDArray, gates: tuple[str, ...]) -> Any:
+    """Zero every gated field where a row of a trait is not shown, and clear `shown` there.
+
+    Fields are over rows and traits first.
+    """
+    changes: dict[str, Any] = {"shown": aggregate.shown & shown}
+    for item in fields(aggregate):
+        if item.metadata["gate"] in gates:
+            value = getattr(aggregate, item.name)
+            keep = shown.reshape(*shown.shape, *([1] * (value.ndim - 2)))
             changes[item.name] = np.where(keep, value, np.zeros((), value.dtype))
     return replace(aggregate, **changes)
 

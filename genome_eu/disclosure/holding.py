@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pydantic import BaseModel
+
 from genome_eu.atomic import AtomicFile, write_whole
 from genome_eu.disclosure.case import (
     Case,
@@ -61,6 +63,8 @@ class _Plan(Protocol):
     def secure_sum(self) -> bool: ...
     @property
     def parameters(self) -> dict[str, Any]: ...
+    @property
+    def people(self) -> BaseModel: ...
     @property
     def rows(self) -> int: ...
 
@@ -262,7 +266,10 @@ def copied(source: Path, target: Path) -> str:
 def _asked(plan: _Plan) -> dict[str, Any]:
     """What a case says of its plan."""
     names = ("study", "round", "sites", "reader", "secure_sum", "parameters", "rows")
-    return {name: getattr(plan, name) for name in names} | {"plan": plan.hash}
+    said = {name: getattr(plan, name) for name in names} | {"plan": plan.hash}
+    if limits := plan.people.model_dump(mode="json", exclude_defaults=True):
+        said["parameters"] = {**plan.parameters, "people": limits}
+    return said
 
 
 def _found(judged: Judged, policy: Policy, reasons: tuple[str, ...]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from genome_eu.disclosure.checks import for_haploid
 from genome_eu.disclosure.policy import Policy
 from genome_eu.disclosure.publisher import floors_only, published
 from genome_eu.errors import BundleError
@@ -86,6 +87,15 @@ class Answer:
         people : int64 array, shape (groups,), optional
             People in each group of a linear model, by which floors on a total are judged.
         """
+        return (merged for merged, _ in self.shards_of_sites(people))
+
+    def shards_of_sites(
+        self, people: NDArray | None = None
+    ) -> Iterator[tuple[Any, list[Any] | None]]:
+        """Merged shards, and with each what it was merged from, in the order of the sites.
+
+        Under a secure sum nobody sees the latter: None.
+        """
         for number, (start, stop) in enumerate(self.plan.spans()):
             if self._publisher is not None:
                 masked = {
@@ -96,13 +106,16 @@ class Answer:
                 summed = total(self.plan, masked, people_bound=MOST_PEOPLE)
                 if dimension_sizes(summed).get("rows", stop - start) != stop - start:
                     raise BundleError("the sites answered with rows that were not asked for")
-                yield published(summed, self._publisher, people)
+                policy = self._publisher
+                if self.plan.parameters.get("ploidy", "diploid") != "diploid":
+                    policy = for_haploid(policy)
+                yield published(summed, policy, people), None
                 continue
             parts = [answer.shard(number) for answer in self.sites.values()]
             for site, part in zip(self.sites, parts, strict=True):
                 if dimension_sizes(part).get("rows", stop - start) != stop - start:
                     raise BundleError(f"site {site} answered with rows that were not asked for")
-            yield merge(parts)
+            yield merge(parts), parts
 
     def whole(self) -> Any:
         """All merged shards as one aggregate, for answers that are small or needed at once."""

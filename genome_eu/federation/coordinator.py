@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import pandas as pd
 from numpy.typing import NDArray
 
 from genome_eu.canonical import canonical
 from genome_eu.errors import UsageError
 from genome_eu.federation.answer import Answer, SiteAnswer
+from genome_eu.federation.filters import as_filters
+from genome_eu.federation.parameters.filters import Filters
 from genome_eu.federation.plan import ROWS_PER_SHARD, Ask, Plan
 from genome_eu.federation.protocols import panel as panel_protocol
 from genome_eu.federation.protocols.panel import Panel
 from genome_eu.federation.questions import Questions, Run
 from genome_eu.federation.study import Study
+from genome_eu.stats import variants
+from genome_eu.stats.harmonize import How
 
 
 class Carrier(Protocol):
@@ -85,8 +92,51 @@ class Federation(Questions):
             name = f"{now:%Y%m%dT%H%M%S%f}-{name}"
         return Run(question, Study(self._studies / name, asked, self.sites))
 
-    def _panel(self, run: Run) -> Panel:
-        run.panel = self._drive(run, panel_protocol.agree())
+    def on_rows(self, rows: pd.DataFrame) -> Federation:
+        """The same federation, asked only of these rows (columns contig, position, ref, alt).
+
+        REF and ALT are in the result as they are here; sites that have them the other way round
+        count the other allele, where that is beyond doubt (`genome_eu.stats.harmonize`). PCA and
+        GWAS are of those rows that every site lists.
+
+        Raises
+        ------
+        PanelError
+            A row is no variant, or is there twice.
+        """
+        chosen = copy.copy(self)
+        chosen._given = variants.given(rows)
+        return chosen
+
+    def filtered(self, filters: Filters | Mapping[str, Any] | str | Path) -> Federation:
+        """The same federation, asked without the people and rows that limits remove.
+
+        Parameters
+        ----------
+        filters : Filters, mapping, or path of a TOML file
+            Tables ``people`` and ``variants`` (`genome_eu.Filters`). Each site applies the limits
+            on people to its own, and says how many it removes and why, where they are enough to be
+            told; relatives at different sites are not found. Limits on rows apply to sums over the
+            sites.
+
+        Raises
+        ------
+        BadInput, UsageError
+            A limit is unknown or out of its bounds.
+        """
+        chosen = copy.copy(self)
+        chosen._filters = as_filters(filters)
+        return chosen
+
+    def _every_row(self, run: Run, how: How = "intersection") -> Panel:
+        if self._one_round:
+            if self._given is None:
+                raise UsageError(
+                    "in one round the sites cannot list their rows first; give them (--rows)"
+                )
+            run.panel = panel_protocol.unlisted(self._given)
+            return run.panel
+        run.panel = self._drive(run, panel_protocol.agree(how, self._given))
         run.left_out |= run.panel.left_out
         return run.panel
 
@@ -99,6 +149,7 @@ class Federation(Questions):
             self._rows_per_shard,
             reader=self._carrier.asker,
             secure_sum=self.secure_sum,
+            people=self._filters.people,
         )
         answers: dict[str, SiteAnswer] = {}
         if study is not None:

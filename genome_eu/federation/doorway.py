@@ -149,7 +149,7 @@ class Doorway:
             judged=judged,
             policy=self._policy,
             cohort=self._site.cohort_digest,
-            people=self._site.people,
+            people=self._site.among(plan.people).people,
             sample=Bundle(tray.answer).shard(0),
             asker=plan.reader,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,16 @@ class Exposed:
         people = self.everybody().people
         return Exposure(people=people, columns=columns, rows=rows, panel=panel)
 
+    def pairs(self, inputs: Mapping[str, NDArray], rows: int, columns: int) -> Exposure:
+        """Everybody, by products of rows with so many columns, most of them other rows."""
+        panel = _digest(inputs, "panel")
+        digests = tuple(
+            hashlib.blake2b(f"{panel} pair {number}".encode(), digest_size=16).digest()
+            for number in range(columns)
+        )
+        people = self.everybody().people
+        return Exposure(people=people, columns=digests, rows=rows, panel=panel)
+
     def scores(self, inputs: Mapping[str, NDArray]) -> Exposure:
         """Everybody, by sums of scores and of their squares.
 
@@ -105,20 +116,147 @@ class Exposed:
         everybody = np.empty((int(self._included.sum()), 0))
         return self._of([self._included], [everybody], rows, panel)
 
-    def _of_traits(self, x: NDArray, y: NDArray) -> tuple[list[NDArray], list[int]]:
-        """The distinct sets of people of the traits, and the set of each trait."""
-        complete = self._included & ~np.isnan(x).any(axis=1)
+    def folds(
+        self,
+        x: NDArray,
+        y: NDArray,
+        divide: Callable[[NDArray], NDArray],
+        *,
+        rows: int,
+        panel: str,
+        own: int,
+        counted: bool,
+    ) -> Exposure:
+        """The people of a whole-genome regression and of each of its folds.
+
+        Parameters
+        ----------
+        divide : callable
+            Gives the fold of each person, −1 for those who do not take part.
+        own : int
+            Columns that are rows, or predictions, of the answer itself: with how many others of
+            them each is multiplied.
+        counted : bool
+            Whether rows are only counted, and multiplied by no column of the model.
+        """
+        everybody = self._members(x, y)
+        fold = divide(everybody)
+        sets = [fold == number for number in np.unique(fold[fold >= 0])]
+        if not rows:
+            return self._of([*sets, everybody], [], 0, "")
+        columns = [np.hstack([x, y])[members][:, : 0 if counted else None] for members in sets]
+        found = self._of([*sets, everybody], columns, rows, panel)
+        digests, owners = list(found.columns), list(found.column_people)
+        for number, members in enumerate(sets):
+            digests += self._numbered(panel, members, own)
+            owners += [number] * own
+        return replace(found, columns=tuple(digests), column_people=tuple(owners))
+
+    def beside(
+        self,
+        x: NDArray,
+        y: NDArray,
+        traits: Sequence[str],
+        name: str,
+        *,
+        rows: int,
+        panel: str,
+        own: int,
+    ) -> Exposure:
+        """The people of traits beside predictions: what is left of a trait is a column.
+
+        There are `own` such columns, which `name` and their numbers tell apart.
+        """
+        members = self._members(x, y)
+        found = self._of([members], [x[members]], rows, panel, tuple(traits), (0,) * len(traits))
+        digests = [*found.columns, *self._numbered(name, members, own)]
+        return replace(found, columns=tuple(digests), column_people=(0,) * len(digests))
+
+    def weighted(
+        self,
+        included: NDArray,
+        columns: Sequence[NDArray],
+        traits: Sequence[str],
+        *,
+        rows: int,
+        panel: str,
+    ) -> Exposure:
+        """The people of each trait, by columns of its own that genotypes are multiplied by.
+
+        Parameters
+        ----------
+        included : bool array, shape (people, traits)
+        columns : sequence of float64 arrays, shape (people, columns)
+            One for each trait.
+        """
+        sets, owners = self._distinct(included)
+        of_sets = [
+            np.hstack(
+                [one[members] for one, owner in zip(columns, owners, strict=True) if owner == n]
+            )
+            for n, members in enumerate(sets)
+        ]
+        return self._of(sets, of_sets, rows, panel, tuple(traits), tuple(owners))
+
+    def tests(
+        self,
+        included: NDArray,
+        asked: NDArray,
+        name: str,
+        own: int,
+        traits: Sequence[str],
+        *,
+        rows: int,
+        panel: str,
+    ) -> Exposure:
+        """The people of the traits asked about, by sums of which each counts as a column.
+
+        Parameters
+        ----------
+        included : bool array, shape (people, traits)
+        asked : int array
+            Places of the traits.
+        name : str
+            Names the sums: the same name, the same numbers.
+        own : int
+            Numbers of each row.
+        """
+        sets, owners = self._distinct(included[:, asked])
+        found = self._of(sets, [], 0, "", tuple(traits[place] for place in asked), tuple(owners))
+        digests = [one for members in sets for one in self._numbered(name, members, own)]
+        places = [number for number in range(len(sets)) for _ in range(own)]
+        return replace(
+            found, columns=tuple(digests), column_people=tuple(places), rows=rows, panel=panel
+        )
+
+    def _distinct(self, included: NDArray) -> tuple[list[NDArray], list[int]]:
+        """The distinct sets of people among columns, and the set of each column."""
         place: dict[bytes, int] = {}
         sets: list[NDArray] = []
         owners = []
-        for values in y.T:
-            members = complete & ~np.isnan(values)
+        for members in included.T:
             key = np.packbits(members).tobytes()
             if key not in place:
                 place[key] = len(sets)
                 sets.append(members)
             owners.append(place[key])
         return sets, owners
+
+    def _members(self, x: NDArray, y: NDArray) -> NDArray:
+        return self._included & ~np.isnan(x).any(axis=1) & ~np.isnan(y).any(axis=1)
+
+    def _numbered(self, name: str, members: NDArray, number: int) -> list[bytes]:
+        """Digests of columns that have a number and no values here, on some people."""
+        people = np.sort(self._hashes[members]).tobytes()
+        return [
+            hashlib.blake2b(f"{name} {place} ".encode() + people, digest_size=16).digest()
+            for place in range(number)
+        ]
+
+    def _of_traits(self, x: NDArray, y: NDArray) -> tuple[list[NDArray], list[int]]:
+        """The distinct sets of people of the traits, and the set of each trait."""
+        complete = self._included & ~np.isnan(x).any(axis=1)
+        return self._distinct(complete[:, None] & ~np.isnan(y))
 
     def _of(
         self,

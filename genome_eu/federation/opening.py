@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genome_eu.disclosure import load_policy
 from genome_eu.disclosure.policy import SHIPPED
-from genome_eu.errors import BadInput
+from genome_eu.errors import BadInput, UsageError
 from genome_eu.federation.carriers.exchange import Exchange
 from genome_eu.federation.carriers.memory import Memory
 from genome_eu.federation.carriers.post import Post
@@ -17,8 +17,9 @@ from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.parties import Roster
 from genome_eu.federation.roster import read_roster, verify_roster
 from genome_eu.federation.single import Cohort
-from genome_eu.federation.site import Site
+from genome_eu.federation.site import Site, read_callable
 from genome_eu.federation.state import SiteState
+from genome_eu.stats.regions import Regions
 
 
 def open_federation(
@@ -122,7 +123,12 @@ def _local_sites(roster: Roster, base: Path) -> dict[str, Site]:
     return sites
 
 
-def federate(cohorts: Mapping[str, Cohort], *, policy: str | Path = "default") -> Federation:
+def federate(
+    cohorts: Mapping[str, Cohort],
+    *,
+    policy: str | Path = "default",
+    callable_regions: Mapping[str, str | Path | Regions] | None = None,
+) -> Federation:
     """A federation of cohorts opened in this process; each answers through its own airlock.
 
     Parameters
@@ -131,6 +137,8 @@ def federate(cohorts: Mapping[str, Cohort], *, policy: str | Path = "default") -
         By site name.
     policy : str or Path
         A shipped policy's name, or a policy file; the same for all.
+    callable_regions : mapping of str to path or Regions, optional
+        By site name: BED files of where it could have called variants that its cohort lacks.
 
     Returns
     -------
@@ -141,5 +149,13 @@ def federate(cohorts: Mapping[str, Cohort], *, policy: str | Path = "default") -
     >>> eu = ge.federate({"FI": fi, "ES": es}, policy="open-data")  # doctest: +SKIP
     """
     rules = load_policy(policy)
-    sites = {name: cohort.as_site(name, rules) for name, cohort in cohorts.items()}
+    declared = {
+        name: given if isinstance(given, Regions) else read_callable(given)
+        for name, given in (callable_regions or {}).items()
+    }
+    for name in declared.keys() - cohorts.keys():
+        raise UsageError(f"callable_regions names {name}, which is not a site of the federation")
+    sites = {
+        name: cohort.as_site(name, rules, declared.get(name)) for name, cohort in cohorts.items()
+    }
     return Federation("in-process", Memory(sites), tuple(sites))

@@ -6,7 +6,7 @@ What the disclosure checks must know is counted here too, from the columns as th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from genome_eu.disclosure import Facts
 from genome_eu.errors import BundleError, TraitError
 from genome_eu.federation.parameters.linear import LinearParameters
 from genome_eu.stats import exposure, linear, traits
+from genome_eu.stats.formula import Term, category_columns, design_columns, number_columns
 
 _LABEL = re.compile(r"[A-Za-z0-9.-]{1,32}")
 _LONGEST_LABEL = 64
@@ -89,6 +90,21 @@ class People:
             columns.append(numbers)
         return np.column_stack(columns) if columns else np.empty((len(self.table), 0))
 
+    def formula(self, terms: Sequence[Term], levels: Mapping[str, Sequence[str]]) -> NDArray:
+        """Columns of a formula, float64 (people, columns); NaN where missing.
+
+        Who has a level that is not among the agreed ones lacks the covariate.
+
+        Raises
+        ------
+        TraitError
+            As `columns` and `groups`; also where a function has no value for somebody.
+        """
+        names = number_columns(terms)
+        numbers = dict(zip(names, self.columns(names, "covariate").T, strict=True))
+        categories = {name: self.groups((name,)) for name in category_columns(terms)}
+        return design_columns(terms, levels, numbers, categories)
+
     def moments(self, x: NDArray, y: NDArray, *, judged: bool) -> tuple[traits.TraitMoments, Facts]:
         """Moments of covariates `x` and traits `y`, and what the checks must know of them.
 
@@ -139,7 +155,7 @@ class People:
             raw = np.hstack([x[members], y[np.ix_(members, traits)]])
             mean, scale = np.append(mean_x, mean_y[traits]), np.append(scale_x, scale_y[traits])
             if raw.size:
-                _require_near(raw, mean, scale)
+                require_near(raw, mean, scale)
             facts.append(_exposed(raw, judged))
         # In place: thousands of traits take more memory than anything else here.
         x, y = x - mean_x, np.subtract(y, mean_y, out=y)
@@ -167,7 +183,8 @@ def _exposed(raw: NDArray, judged: bool) -> Facts:
     )
 
 
-def _require_near(raw: NDArray, mean: NDArray, scale: NDArray) -> None:
+def require_near(raw: NDArray, mean: NDArray, scale: NDArray) -> None:
+    """Raise `BundleError` where a plan's origins are far from the values of its columns."""
     spread = raw.std(axis=0)
     varies = spread > 0
     ratio = scale[varies] / spread[varies]

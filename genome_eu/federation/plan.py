@@ -16,9 +16,11 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from genome_eu.canonical import canonical
 from genome_eu.errors import BundleError
 from genome_eu.federation.parameters import PARAMETERS
+from genome_eu.federation.parameters.filters import PeopleFilters
 from genome_eu.federation.parameters.types import Frozen, Hash, Name, Names
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, has_rows
 from genome_eu.stats.counts import GroupSizes
+from genome_eu.stats.qc.removed import RemovedCounts
 from genome_eu.stats.variants import VariantList
 
 #: Version of plans, bundles and study folders. Another version is refused, never guessed at.
@@ -35,14 +37,15 @@ _DEEPEST = 8
 NUMBERS_PER_SHARD = 2**23
 
 #: Statistics that name things and are no sums over people.
-NAMES: tuple[type[Aggregate], ...] = (GroupSizes, VariantList)
+NAMES: tuple[type[Aggregate], ...] = (GroupSizes, VariantList, RemovedCounts)
 
 
 class Plan(Frozen):
     """One round of a study. Its hash names it; every answer carries that hash.
 
     `sites` take part, `reader` may read what they answer. Under a secure sum each of them adds
-    masks that only cancel in the sum over all.
+    masks that only cancel in the sum over all. Each leaves out those of its people that the limits
+    of `people` remove.
     """
 
     format: Literal[2] = FORMAT
@@ -55,6 +58,7 @@ class Plan(Frozen):
     version: int
     parameters: dict[str, Any]
     inputs: dict[Name, Hash]
+    people: PeopleFilters = PeopleFilters()
     rows: int = Field(ge=0)
     rows_per_shard: int = Field(ge=1, le=2**17)
 
@@ -93,7 +97,12 @@ class Plan(Frozen):
     def columns(self) -> tuple[str, ...]:
         """Sample columns that the question names: traits, covariates, groups."""
         named = (self.parameters.get(key) for key in ("traits", "covariates", "by"))
-        listed = (names for names in named if isinstance(names, list | tuple))
+        listed = [names for names in named if isinstance(names, list | tuple)]
+        listed += [_columns_of(term) for term in self.parameters.get("terms") or ()]
+        if self.parameters.get("ploidy") in ("x", "y"):
+            listed.append(["sex"])
+        if self.people.sex_check:
+            listed.append(["sex"])
         return tuple(dict.fromkeys(str(name) for names in listed for name in names))
 
     def asked(self) -> Any:
@@ -120,6 +129,14 @@ class Plan(Frozen):
             return [(0, 0)]
         starts = range(0, self.rows, self.rows_per_shard)
         return [(a, min(a + self.rows_per_shard, self.rows)) for a in starts]
+
+
+def _columns_of(term: Any) -> list[Any]:
+    """Columns of one term of a formula; whether it is one is judged elsewhere."""
+    factors = term if isinstance(term, list | tuple) else ()
+    return [
+        factor["column"] for factor in factors if isinstance(factor, dict) and "column" in factor
+    ]
 
 
 def _require_plain(value: Any, depth: int) -> None:
@@ -151,6 +168,7 @@ class Ask:
         *,
         reader: str = "here",
         secure_sum: bool = False,
+        people: PeopleFilters | None = None,
     ) -> Plan:
         """This question as round `number` of a study."""
         return Plan(
@@ -163,6 +181,7 @@ class Ask:
             version=self.statistic.version,
             parameters=self.parameters.model_dump(mode="json"),
             inputs={name: array_digest(value) for name, value in self.inputs.items()},
+            people=people or PeopleFilters(),
             rows=self.rows,
             rows_per_shard=min(rows_per_shard, max(1, NUMBERS_PER_SHARD // self.width)),
         )

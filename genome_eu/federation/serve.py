@@ -18,7 +18,7 @@ from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.roster import pinned_roster
 from genome_eu.federation.settings import policy_of, read_settings, state_of
-from genome_eu.federation.site import Site
+from genome_eu.federation.site import Site, read_callable
 from genome_eu.federation.state import SiteState
 from genome_eu.federation.status import StatusFile
 
@@ -46,7 +46,14 @@ def open_desk(path: Path, passphrase: Callable[[], str] | None = None) -> Iterat
     keys = SecretKeys.read(base / settings.keys, passphrase)
     roster = pinned_roster(state)
     policy = roster.floored(policy_of(path, settings))
-    site = Site.open(settings.name, base / settings.cohort, policy, state=SiteState(state))
+    called = read_callable(base / settings.callable) if settings.callable else None
+    site = Site.open(
+        settings.name,
+        base / settings.cohort,
+        policy,
+        state=SiteState(state),
+        callable_regions=called,
+    )
     location = settings.exchange or roster.exchange
     if location is None:
         raise BadInput(f"neither {path} nor the roster names an exchange")

@@ -25,6 +25,9 @@ class SiteSettings(BaseModel):
     keys: str | None = None
     policy: str = "default"
     state: str = "state"
+    # A BED file (0-based, half open) of where the site could call: a variant that its cohort lacks
+    # there counts as homozygous for the reference.
+    callable: str | None = None
 
 
 def read_settings(path: Path) -> SiteSettings:

@@ -11,6 +11,8 @@ import numpy as np
 
 from genome_eu.atomic import AtomicFile
 from genome_eu.errors import TraitError
+from genome_eu.federation.kept import RidgeState
+from genome_eu.federation.kept_people import RemovedState
 from genome_eu.stats.pca import Scores
 
 _PCA_ID = re.compile(r"[0-9a-f]{16}")
@@ -21,8 +23,14 @@ class SiteState:
     """Scores of people by PCA and cohort, and the plans that were begun and not finished."""
 
     folder: Path | None = None
+    ridge: RidgeState = field(init=False)
+    removed: RemovedState = field(init=False)
     _scores: dict[tuple[str, str], Scores] = field(default_factory=dict)
     _attempts: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ridge = RidgeState(self.folder)
+        self.removed = RemovedState(self.folder)
 
     def keep(self, pca_id: str, cohort: str, scores: Scores) -> None:
         """Keep scores; on disk they are readable by their owner only."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from genome_eu.formats.gwas_ssf import GwasSsfWriter, SsfSummary
-from genome_eu.formats.parquet import ParquetWriter, read_frequencies, read_gwas, read_pca
+from genome_eu.formats.logistic import GlmLogisticWriter, RegenieWriter
+from genome_eu.formats.parquet import (
+    ParquetWriter,
+    read_dosages,
+    read_frequencies,
+    read_gwas,
+    read_logistic,
+    read_pca,
+)
 from genome_eu.formats.plink import (
     AfreqWriter,
     GcountWriter,
     GlmLinearWriter,
     HardyWriter,
+    HardyXWriter,
     write_eigenval,
     write_eigenvec,
 )
@@ -18,13 +27,18 @@ __all__ = [
     "AfreqWriter",
     "GcountWriter",
     "GlmLinearWriter",
+    "GlmLogisticWriter",
     "GwasSsfWriter",
     "HardyWriter",
+    "HardyXWriter",
     "ParquetWriter",
+    "RegenieWriter",
     "ResultWriter",
     "SsfSummary",
+    "read_dosages",
     "read_frequencies",
     "read_gwas",
+    "read_logistic",
     "read_pca",
     "write_eigenval",
     "write_eigenvec",

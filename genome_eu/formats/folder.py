@@ -14,16 +14,19 @@ import xarray as xr
 from genome_eu.atomic import AtomicFile
 from genome_eu.errors import UsageError
 from genome_eu.formats.gwas_ssf import GwasSsfWriter
+from genome_eu.formats.logistic import GlmLogisticWriter, RegenieWriter
 from genome_eu.formats.parquet import ParquetWriter
 from genome_eu.formats.plink import (
     AfreqWriter,
+    DosageAfreqWriter,
     GcountWriter,
     GlmLinearWriter,
     HardyWriter,
+    HardyXWriter,
     write_eigenval,
     write_eigenvec,
 )
-from genome_eu.formats.rows import TOTAL, Shard, group_names
+from genome_eu.formats.rows import TOTAL, Shard, association, group_names
 from genome_eu.formats.streams import ResultWriter
 
 # Files and connections that a process has open beside those of a result.
@@ -102,7 +105,7 @@ class _Files(ABC):
 
 
 class FrequencyFiles(_Files):
-    """`frequencies.parquet`, and PLINK 2's `.afreq`, `.gcount`, `.hardy` for each group."""
+    """`frequencies.parquet`, and PLINK 2's `.afreq`, `.gcount`, `.hardy[.x]` for each group."""
 
     FORMATS = ("parquet", "plink")
 
@@ -118,13 +121,32 @@ class FrequencyFiles(_Files):
             ]
             if "variant_hwe_p_value" in dataset:
                 writers.append(HardyWriter(self.folder / f"{stem}.hardy", group=group))
+                if "variant_ploidy_class" in dataset:
+                    writers.append(HardyXWriter(self.folder / f"{stem}.hardy.x", group=group))
+        return writers
+
+
+class DosageFiles(_Files):
+    """`dosages.parquet`, and PLINK 2's `.afreq` with MACH_R2."""
+
+    FORMATS = ("parquet", "plink")
+
+    def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
+        writers: list[ResultWriter] = []
+        if "parquet" in self.formats:
+            writers.append(ParquetWriter(self.folder / "dosages.parquet"))
+        if "plink" in self.formats:
+            writers.append(DosageAfreqWriter(self.folder / "dosages.afreq"))
         return writers
 
 
 class GwasFiles(_Files):
-    """`gwas.parquet`, and for each trait `gwas.<trait>.glm.linear` and GWAS-SSF."""
+    """`gwas.parquet`, and for each trait PLINK 2's table, REGENIE's and GWAS-SSF.
 
-    FORMATS = ("parquet", "plink", "ssf")
+    PLINK's is `gwas.<trait>.glm.linear` or, of a logistic model, `.glm.logistic.hybrid`.
+    """
+
+    FORMATS = ("parquet", "plink", "regenie", "ssf")
 
     def _open(self, dataset: xr.Dataset) -> list[ResultWriter]:
         stem = self.folder / "gwas"
@@ -134,7 +156,10 @@ class GwasFiles(_Files):
         if "parquet" in self.formats:
             writers.append(ParquetWriter(self.folder / "gwas.parquet"))
         if "plink" in self.formats:
-            writers.append(GlmLinearWriter(stem))
+            linear = association(dataset) == "variant_linreg"
+            writers.append(GlmLinearWriter(stem) if linear else GlmLogisticWriter(stem))
+        if "regenie" in self.formats:
+            writers.append(RegenieWriter(stem))
         if "ssf" in self.formats:
             writers.append(GwasSsfWriter(stem))
         return writers
@@ -170,12 +195,17 @@ def write_pca(dataset: xr.Dataset, folder: Path) -> list[Path]:
     with ParquetWriter(paths[0]) as writer:
         writer.append(dataset)
     write_eigenval(paths[1], dataset["sample_pca_explained_variance"].values)
-    if "sample_pca_projection" in dataset:
-        paths += [folder / "pca.eigenvec", folder / "pca.scores.npz"]
-        ids = dataset["sample_id"].values.astype(str)
-        scores = dataset["sample_pca_projection"].values
-        write_eigenvec(paths[2], ids, scores)
-        # The six digits of .eigenvec are too few to adjust a GWAS exactly.
-        with AtomicFile(paths[3], private=True) as file:
-            np.savez(file.handle, sample_id=ids, scores=scores)
+    return paths + (write_scores(dataset, folder) if "sample_pca_projection" in dataset else [])
+
+
+def write_scores(dataset: xr.Dataset, folder: Path) -> list[Path]:
+    """`pca.eigenvec` and `pca.scores.npz`, the scores of one's own people."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "pca.eigenvec", folder / "pca.scores.npz"]
+    ids = dataset["sample_id"].values.astype(str)
+    scores = dataset["sample_pca_projection"].values
+    write_eigenvec(paths[0], ids, scores)
+    # The six digits of .eigenvec are too few to adjust a GWAS exactly.
+    with AtomicFile(paths[1], private=True) as file:
+        np.savez(file.handle, sample_id=ids, scores=scores)
     return paths

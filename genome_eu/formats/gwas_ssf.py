@@ -1,6 +1,7 @@
 """GWAS-SSF 1.0, the GWAS Catalog's standard: one gzipped table per trait and its sidecar.
 
-The standard is described at github.com/EBISPOT/gwas-summary-statistics-standard. Every row
+The standard is described at github.com/EBISPOT/gwas-summary-statistics-standard. The
+effects of a logistic model are log odds ratios, in the column beta. Every row
 must be a complete test, so rows that were withheld, not tested or cannot be named in the
 standard are left out; the sidecar's ``author_notes`` says how many, and `close` returns it.
 """
@@ -26,7 +27,7 @@ import xarray as xr
 from genome_eu.atomic import AtomicFile
 from genome_eu.errors import BadInput, UsageError
 from genome_eu.formats.plink import file_of_trait
-from genome_eu.formats.rows import RowNames, Shard, require, trait_label, trait_names
+from genome_eu.formats.rows import RowNames, Shard, association, require, trait_label, trait_names
 from genome_eu.formats.streams import ResultWriter
 from genome_eu.formats.text import (
     constant,
@@ -193,7 +194,7 @@ class GwasSsfWriter(ResultWriter):
 
     def _append(self, shard: Shard) -> None:
         dataset = shard.dataset
-        require(dataset, ["variant_linreg_beta", "variant_linreg_errcode"])
+        require(dataset, [f"{association(dataset)}_beta"])
         traits = trait_names(dataset)
         if not self._of_trait:
             self._start(dataset, traits)

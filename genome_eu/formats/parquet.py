@@ -23,9 +23,11 @@ from genome_eu.errors import BadInput, UsageError
 from genome_eu.formats.rows import (
     TOTAL,
     Shard,
+    association,
     group_names,
     require,
     trait_names,
+    words_of,
 )
 from genome_eu.formats.streams import ResultWriter
 
@@ -49,20 +51,29 @@ _ROWS = [
     _name("alt"),
 ]
 # Columns whose text repeats itself.
-_REPEATED = ["contig", "id", "ref", "alt", "group", "trait", "errcode"]
+_REPEATED = ["contig", "id", "ref", "alt", "group", "trait", "method", "errcode"]
 _WITHHELD = ("allele", "genotype")
 _GENOTYPES = ("n_called", "n_missing", "n_hom_ref", "n_het", "n_hom_alt")
+# Null in results whose rows are all diploid.
+_HAPLOID = ("n_hap_ref", "n_hap_alt")
+# Of everybody alone, and only where the result has them.
+_SITES = tuple(f"n_sites_{state}" for state in ("observed", "hom_ref", "not_called", "suppressed"))
+_GRPMAX = ("grpmax_faf95", "grpmax_faf99")
 
 FREQUENCIES = pa.schema(
     [
         *_ROWS,
         _name("group"),
-        *((name, pa.int64()) for name in _GENOTYPES),
+        *((name, pa.int64()) for name in (*_GENOTYPES, *_HAPLOID)),
         ("allele_count", pa.int64()),
         ("allele_number", pa.int64()),
         ("allele_frequency", pa.float64()),
         ("hwe_p", pa.float64()),
         ("hwe_neg_log10_p", pa.float64()),
+        ("hwe_female_neg_log10_p", pa.float64()),
+        ("inbreeding_coefficient", pa.float64()),
+        ("faf95", pa.float64()),
+        ("faf99", pa.float64()),
         _name("allele_withheld", pa.bool_()),
         _name("genotype_withheld", pa.bool_()),
     ]
@@ -82,6 +93,37 @@ GWAS = pa.schema(
         _name("errcode"),
     ]
 )
+DOSAGES = pa.schema(
+    [
+        *_ROWS,
+        ("n_called", pa.int64()),
+        ("dosage_count", pa.float64()),
+        ("allele_frequency", pa.float64()),
+        ("imputation_r2", pa.float64()),
+        _name("allele_withheld", pa.bool_()),
+        _name("genotype_withheld", pa.bool_()),
+    ]
+)
+LOGISTIC = pa.schema(
+    [
+        *_ROWS,
+        _name("trait"),
+        ("n", pa.int64()),
+        ("n_cases", pa.int64()),
+        ("n_controls", pa.int64()),
+        ("allele_frequency", pa.float64()),
+        ("allele_frequency_cases", pa.float64()),
+        ("allele_frequency_controls", pa.float64()),
+        ("beta", pa.float64()),
+        ("se", pa.float64()),
+        ("z", pa.float64()),
+        ("p", pa.float64()),
+        ("neg_log10_p", pa.float64()),
+        _name("method"),
+        _name("errcode"),
+    ]
+)
+_PEOPLE = ("n", "n_cases", "n_controls")
 _LINREG = {
     "n": "n",
     "df": "df",
@@ -90,7 +132,21 @@ _LINREG = {
     "t": "t_value",
     "p": "p_value",
     "neg_log10_p": "neg_log10_p",
+    "allele_frequency": "allele_frequency",
 }
+_LOGREG = {
+    **{name: name for name in _PEOPLE},
+    "beta": "beta",
+    "se": "se",
+    "z": "z_value",
+    "p": "p_value",
+    "neg_log10_p": "neg_log10_p",
+    **{
+        f"allele_frequency{whose}": f"allele_frequency{whose}"
+        for whose in ("", "_cases", "_controls")
+    },
+}
+_COLUMNS: Mapping[str, Mapping[str, str]] = {"variant_linreg": _LINREG, "variant_logreg": _LOGREG}
 
 
 def pca_schema(components: int) -> pa.Schema:
@@ -189,9 +245,11 @@ class ParquetWriter(ResultWriter):
 
 
 def kind_of(dataset: xr.Dataset) -> str:
-    """Which result a Dataset is: "gwas", "pca" or "frequencies"."""
+    """Which result a Dataset is: "gwas", "pca", "frequencies" or "dosages"."""
     for kind, name in (
+        ("dosages", "variant_imputation_r2"),
         ("gwas", "variant_linreg_beta"),
+        ("logistic", "variant_logreg_beta"),
         ("pca", "sample_pca_component"),
         ("frequencies", "variant_allele_count"),
     ):
@@ -297,21 +355,63 @@ def _frequencies_table(shard: Shard, rows: slice) -> pa.Table:
 
     columns = _named(shard, rows, len(groups))
     columns["group"] = _words(np.arange(len(groups)), (size, len(groups)), groups)
-    columns.update({name: counts(name, "genotype") for name in _GENOTYPES})
+    columns.update({name: counts(name, "genotype") for name in (*_GENOTYPES, *_HAPLOID)})
     columns.update(
         allele_count=counts("allele_count", "allele", 1),
         allele_number=counts("allele_total", "allele"),
         allele_frequency=floats("allele_frequency", "allele", 1),
         hwe_p=floats("hwe_p_value", "genotype"),
         hwe_neg_log10_p=floats("hwe_neg_log10_p", "genotype"),
+        hwe_female_neg_log10_p=floats("hwe_female_neg_log10_p", "genotype"),
+        inbreeding_coefficient=floats("inbreeding_coefficient", "genotype"),
+        faf95=floats("faf95", "allele"),
+        faf99=floats("faf99", "allele"),
         allele_withheld=pa.array(withheld["allele"]),
         genotype_withheld=pa.array(withheld["genotype"]),
     )
-    return _as_written(columns, FREQUENCIES)
+    more = [name for name in (*_SITES, *_GRPMAX) if f"variant_{name}" in dataset]
+    for name in more:
+        if name in _SITES:
+            # How many sites withhold a row is known of withheld rows too.
+            sites = stacked(name, np.int64, -1)
+            columns[name] = _column(sites, pa.int64(), sites < 0)
+        else:
+            columns[name] = floats(name, "allele")
+    schema = FREQUENCIES
+    for name in more:
+        schema = schema.append(pa.field(name, columns[name].type))
+        if name in _GRPMAX:
+            whose = np.full((size, len(groups)), None, dtype=object)
+            whose[:, 0] = dataset[f"variant_{name}_group"].values[rows]
+            columns[f"{name}_group"] = pa.array(whose.ravel(), pa.string()).dictionary_encode()
+            schema = schema.append(pa.field(f"{name}_group", pa.string()))
+    return _as_written(columns, schema)
+
+
+def _dosages_order(dataset: xr.Dataset) -> int:
+    require(dataset, ["variant_n_called", "variant_dosage_count", "variant_allele_frequency"])
+    return 1
+
+
+def _dosages_table(shard: Shard, rows: slice) -> pa.Table:
+    dataset = shard.dataset
+    columns = _named(shard, rows, 1)
+    withheld = {kind: dataset[f"variant_{kind}_withheld"].values[rows] for kind in _WITHHELD}
+    n = dataset["variant_n_called"].values[rows]
+    columns["n_called"] = _column(n, pa.int64(), (n < 0) | withheld["allele"])
+    for name, values in (
+        ("dosage_count", dataset["variant_dosage_count"].values[rows]),
+        ("allele_frequency", dataset["variant_allele_frequency"].values[rows, 1]),
+        ("imputation_r2", dataset["variant_imputation_r2"].values[rows]),
+    ):
+        columns[name] = _column(values, pa.float64(), np.isnan(values) | withheld["allele"])
+    columns |= {f"{kind}_withheld": pa.array(flags) for kind, flags in withheld.items()}
+    return _as_written(columns, DOSAGES)
 
 
 def _gwas_order(dataset: xr.Dataset) -> list[str]:
-    require(dataset, [f"variant_linreg_{name}" for name in _LINREG.values()])
+    model = association(dataset)
+    require(dataset, [f"{model}_{name}" for name in _COLUMNS[model].values()])
     return trait_names(dataset)
 
 
@@ -323,12 +423,16 @@ def _gwas_table(shard: Shard, rows: slice) -> pa.Table:
     columns["trait"] = _words(np.arange(len(traits)), codes.shape, traits)
     columns["errcode"] = _words(codes, codes.shape, meanings)
     withheld = codes == meanings.index("WITHHELD") if "WITHHELD" in meanings else False
-    for column, name in (*_LINREG.items(), ("allele_frequency", "allele_frequency")):
-        kind = GWAS.field(column).type
-        values = shard.dataset[f"variant_linreg_{name}"].values[rows]
-        absent = values < 0 if column == "n" else np.isnan(values)
-        columns[column] = _column(values, kind, (absent | withheld).ravel())
-    return _as_written(columns, GWAS)
+    model = association(shard.dataset)
+    schema = GWAS if model == "variant_linreg" else LOGISTIC
+    if "method" in schema.names:
+        methods, words = words_of(shard.dataset, "method")
+        columns["method"] = _words(methods[rows], codes.shape, words)
+    for column, name in _COLUMNS[model].items():
+        values = shard.dataset[f"{model}_{name}"].values[rows]
+        absent = values < 0 if column in _PEOPLE else np.isnan(values)
+        columns[column] = _column(values, schema.field(column).type, (absent | withheld).ravel())
+    return _as_written(columns, schema)
 
 
 def _pca_order(dataset: xr.Dataset) -> int:
@@ -382,11 +486,13 @@ _LAYOUTS: Mapping[str, _Layout] = {
         _frequencies_table,
         counted=(*_GENOTYPES, "allele_count", "allele_number"),
     ),
+    "dosages": _Layout(_dosages_order, _dosages_table, counted=("n_called",)),
     "gwas": _Layout(
         _gwas_order,
         _gwas_table,
         counted=("n", "df"),
     ),
+    "logistic": _Layout(_gwas_order, _gwas_table, counted=_PEOPLE),
     "pca": _Layout(_pca_order, _pca_table, _pca_extra),
 }
 
@@ -467,6 +573,19 @@ def read_frequencies(path: str | os.PathLike[str]) -> xr.Dataset:
         "hwe_neg_log10_p": hwe["hwe_neg_log10_p"],
         **{f"{kind}_withheld": found[f"{kind}_withheld"] for kind in _WITHHELD},
     }
+    if table[_HAPLOID[0]].null_count < len(table):
+        blocks |= {name: wide(name, -1) for name in _HAPLOID}
+        blocks["hwe_female_neg_log10_p"] = wide("hwe_female_neg_log10_p", np.nan)
+    for name in ("inbreeding_coefficient", "faf95", "faf99"):
+        blocks[name] = wide(name, np.nan)
+    for name in (*_SITES, *_GRPMAX):
+        if name in table.column_names:
+            absent = -1 if name in _SITES else np.nan
+            out[f"variant_{name}"] = ("variants", wide(name, absent)[:, 0])
+        if f"{name}_group" in table.column_names:
+            whose = table[f"{name}_group"].cast(pa.string()).fill_null("").to_numpy()
+            first = whose.reshape(-1, len(groups))[:, 0]
+            out[f"variant_{name}_group"] = ("variants", first.astype(object))
     for name, block in blocks.items():
         last = ("alleles",) if block.ndim == 3 else ()
         out[f"variant_{name}"] = (("variants", *last), block[:, 0])
@@ -481,23 +600,49 @@ def read_frequencies(path: str | os.PathLike[str]) -> xr.Dataset:
     return out
 
 
+def read_dosages(path: str | os.PathLike[str]) -> xr.Dataset:
+    """The Dataset of a table of dosage frequencies that `ParquetWriter` wrote."""
+    table, described = _open(path, "dosages")
+    out = _dataset_of_rows(table, described, 1)
+    called = table["n_called"].fill_null(-1).to_numpy()
+    out["variant_n_called"] = ("variants", called)
+    out["variant_allele_total"] = ("variants", np.where(called < 0, -1, 2 * called))
+    frequency = table["allele_frequency"].fill_null(np.nan).to_numpy()
+    both = np.stack([1.0 - frequency, frequency], axis=-1)
+    out["variant_allele_frequency"] = (("variants", "alleles"), both)
+    for name in ("dosage_count", "imputation_r2"):
+        out[f"variant_{name}"] = ("variants", table[name].fill_null(np.nan).to_numpy())
+    for kind in _WITHHELD:
+        flags = table[f"{kind}_withheld"].to_numpy()
+        out[f"variant_{kind}_withheld"] = ("variants", flags)
+    return out
+
+
 def read_gwas(path: str | os.PathLike[str]) -> xr.Dataset:
-    """The Dataset of an association table that `ParquetWriter` wrote."""
-    table, described = _open(path, "gwas")
+    """The Dataset of a linear association that `ParquetWriter` wrote."""
+    return _read_association(path, "gwas", "variant_linreg")
+
+
+def read_logistic(path: str | os.PathLike[str]) -> xr.Dataset:
+    """The Dataset of a logistic association that `ParquetWriter` wrote."""
+    return _read_association(path, "logistic", "variant_logreg")
+
+
+def _read_association(path: str | os.PathLike[str], kind: str, model: str) -> xr.Dataset:
+    table, described = _open(path, kind)
     traits = described["order"]
     out = _dataset_of_rows(table, described, len(traits))
-    for column, name in _LINREG.items():
-        values = table[column].fill_null(-1 if column == "n" else np.nan).to_numpy()
-        out[f"variant_linreg_{name}"] = (("variants", "traits"), values.reshape(-1, len(traits)))
-    # One string object for each word, not for each test.
-    codes = [
-        np.array(part.dictionary.to_pylist(), dtype=object)[part.indices.to_numpy()]
-        for part in table["errcode"].chunks
-    ]
-    code = np.concatenate([np.empty(0, dtype=object), *codes]).reshape(-1, len(traits))
-    out["variant_linreg_errcode"] = (("variants", "traits"), code)
-    frequency = table["allele_frequency"].fill_null(np.nan).to_numpy().reshape(-1, len(traits))
-    out["variant_linreg_allele_frequency"] = (("variants", "traits"), frequency)
+    for column, name in _COLUMNS[model].items():
+        values = table[column].fill_null(-1 if column in _PEOPLE else np.nan).to_numpy()
+        out[f"{model}_{name}"] = (("variants", "traits"), values.reshape(-1, len(traits)))
+    for name in ("errcode", "method") if "method" in table.column_names else ("errcode",):
+        # One string object for each word, not for each test.
+        words = [
+            np.array(part.dictionary.to_pylist(), dtype=object)[part.indices.to_numpy()]
+            for part in table[name].chunks
+        ]
+        word = np.concatenate([np.empty(0, dtype=object), *words]).reshape(-1, len(traits))
+        out[f"{model}_{name}"] = (("variants", "traits"), word)
     out["trait_id"] = ("traits", np.array(traits, dtype=object))
     return out
 

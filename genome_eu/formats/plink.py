@@ -1,4 +1,4 @@
-"""PLINK 2's tables: .afreq, .gcount, .hardy, .glm.linear, .eigenvec and .eigenval.
+"""PLINK 2's tables: .afreq, .gcount, .hardy, .hardy.x, .glm.linear, .eigenvec and .eigenval.
 
 Columns, tabs and numbers (six significant digits) are those of PLINK 2.00a3.5. Withheld
 rows hold NA; rows at which nobody is called hold what PLINK prints there (``nan``, 0).
@@ -16,7 +16,15 @@ import xarray as xr
 
 from genome_eu.atomic import AtomicFile, write_whole
 from genome_eu.errors import BadInput, UsageError
-from genome_eu.formats.rows import TOTAL, Shard, of_group, require, row_names, trait_names
+from genome_eu.formats.rows import (
+    TOTAL,
+    Shard,
+    association,
+    of_group,
+    require,
+    row_names,
+    trait_names,
+)
 from genome_eu.formats.streams import ResultWriter
 from genome_eu.formats.text import (
     constant,
@@ -54,6 +62,22 @@ HARDY = (
     "TWO_AX_CT",
     "O(HET_A1)",
     "E(HET_A1)",
+    "P",
+)
+HARDY_X = (
+    "#CHROM",
+    "ID",
+    "A1",
+    "AX",
+    "FEMALE_HOM_A1_CT",
+    "FEMALE_HET_A1_CT",
+    "FEMALE_TWO_AX_CT",
+    "MALE_A1_CT",
+    "MALE_AX_CT",
+    "O(FEMALE_HET_A1)",
+    "E(FEMALE_HET_A1)",
+    "FEMALE_A1_FREQ",
+    "MALE_A1_FREQ",
     "P",
 )
 GLM_LINEAR = (
@@ -132,11 +156,42 @@ class AfreqWriter(_GroupWriter):
             ],
             self._file.target.name,
         )
-        _write(self._file, text)
+        write_lines(self._file, text)
+
+
+class DosageAfreqWriter(ResultWriter):
+    """``.afreq`` of dosages, with PLINK 2's column MACH_R2 (``--freq cols=+machr2``).
+
+    Parameters
+    ----------
+    path : path
+        The file, usually ``<stem>.afreq``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self._file = self._create(path)
+        self._file.write(header((*AFREQ[:-1], "MACH_R2", AFREQ[-1])))
+
+    def _append(self, shard: Shard) -> None:
+        dataset, rows = shard.dataset, shard.names
+        require(dataset, ["variant_imputation_r2", "variant_allele_total"])
+        total = np.asarray(dataset["variant_allele_total"].values)
+        hidden = total < 0
+        genotypes = hidden | np.asarray(dataset["variant_genotype_withheld"].values, bool)
+        frequency = significant(dataset["variant_allele_frequency"].values[:, 1], missing="nan")
+        r2 = significant(dataset["variant_imputation_r2"].values, missing="nan")
+        columns = [rows.contig, rows.id, rows.ref, rows.alt, masked(frequency, hidden)]
+        columns += [masked(r2, genotypes), masked(integers(total), hidden)]
+        write_lines(self._file, tab_separated(columns, self._file.target.name))
 
 
 class GcountWriter(_GroupWriter):
-    """``.gcount``: people with each genotype. The parameters are those of `AfreqWriter`."""
+    """``.gcount``: people with each genotype. The parameters are those of `AfreqWriter`.
+
+    A row is one ALT: HOM_REF_CT and HAP_REF_CT are of people without a copy of it, who may have
+    another ALT of the site, as PLINK counts sites that were split into rows.
+    """
 
     columns = GCOUNT
 
@@ -147,20 +202,25 @@ class GcountWriter(_GroupWriter):
             masked(integers(self._values(dataset, name)), withheld)
             for name in ("n_hom_ref", "n_het", "n_hom_alt", "n_missing")
         )
-        # Haploid calls are stored as diploid ones, so the haploid columns count nobody.
-        none = masked(constant("0", len(rows)), withheld)
+        hap_ref = hap_alt = masked(constant("0", len(rows)), withheld)
+        if "variant_n_hap_ref" in dataset:
+            hap_ref, hap_alt = (
+                masked(integers(self._values(dataset, name)), withheld)
+                for name in ("n_hap_ref", "n_hap_alt")
+            )
+        genotypes = [hom_ref, het, hom_alt, hap_ref, hap_alt, missing]
         text = tab_separated(
-            [rows.contig, rows.id, rows.ref, rows.alt, hom_ref, het, hom_alt, none, none, missing],
+            [rows.contig, rows.id, rows.ref, rows.alt, *genotypes],
             self._file.target.name,
         )
-        _write(self._file, text)
+        write_lines(self._file, text)
 
 
 class HardyWriter(_GroupWriter):
-    """``.hardy``: Hardy-Weinberg test of autosomal rows; A1 is REF, as PLINK has it.
+    """``.hardy``: Hardy-Weinberg test of diploid rows; A1 is REF, as PLINK has it.
 
-    Rows on X, Y and MT are left out, because PLINK keeps them in other files; `close`
-    returns how many. The parameters are those of `AfreqWriter`.
+    Rows on X, Y and MT are left out, because PLINK keeps them in `HardyXWriter`'s file or in none;
+    `close` returns how many. The parameters are those of `AfreqWriter`.
     """
 
     columns = HARDY
@@ -171,8 +231,7 @@ class HardyWriter(_GroupWriter):
 
     def _append(self, shard: Shard) -> None:
         dataset, rows = shard.dataset, shard.names
-        names = np.asarray(dataset["contig_id"].values).astype(str)
-        diploid = ~np.isin(names, _NOT_IN_HARDY)[np.asarray(dataset["variant_contig"].values)]
+        diploid = _is_diploid(dataset)
         if not diploid.all():
             self.rows_left_out += int(np.count_nonzero(~diploid))
             dataset = dataset.isel(variants=np.flatnonzero(diploid))
@@ -198,10 +257,77 @@ class HardyWriter(_GroupWriter):
             masked(significant(expected), withheld),
             masked(p_values(p, exact), withheld),
         ]
-        _write(self._file, tab_separated(columns, self._file.target.name))
+        write_lines(self._file, tab_separated(columns, self._file.target.name))
 
     def _finish(self) -> int:
         return self.rows_left_out
+
+
+class HardyXWriter(_GroupWriter):
+    """``.hardy.x``: the test of Graffelman & Weir on X, males included; A1 is REF.
+
+    The file appears only if there are such rows: `close` returns how many. People of unknown sex
+    count as females here; PLINK leaves them out. The parameters are those of `AfreqWriter`.
+    """
+
+    columns = HARDY_X
+
+    def __init__(self, path: str | os.PathLike[str], *, group: str = TOTAL) -> None:
+        super().__init__(path, group=group)
+        self.rows_written = 0
+
+    def _append(self, shard: Shard) -> None:
+        dataset, rows = shard.dataset, shard.names
+        chosen = _of_class(dataset, "x")
+        if not chosen.any():
+            return
+        self.rows_written += int(np.count_nonzero(chosen))
+        if not chosen.all():
+            dataset = dataset.isel(variants=np.flatnonzero(chosen))
+            rows = row_names(dataset)
+        counts = [
+            self._values(dataset, name).astype(np.int64)
+            for name in ("n_hom_ref", "n_het", "n_hom_alt", "n_hap_ref", "n_hap_alt")
+        ]
+        withheld = self._withheld(dataset, "genotype") | (np.minimum.reduce(counts) < 0)
+        hom_ref, het, hom_alt, hap_ref, hap_alt = (np.where(withheld, 0, n) for n in counts)
+        females, males = hom_ref + het + hom_alt, hap_ref + hap_alt
+        with np.errstate(invalid="ignore", divide="ignore"):
+            observed = het / np.where(females > 0, females, np.nan)
+            of_females = (2 * hom_ref + het) / np.where(females > 0, 2 * females, np.nan)
+            of_males = hap_ref / np.where(males > 0, males, np.nan)
+        p = self._values(dataset, "hwe_p_value")
+        exact = of_group(dataset, "hwe_neg_log10_p", self.group)
+        columns = [rows.contig, rows.id, rows.ref, rows.alt]
+        columns += [masked(integers(n), withheld) for n in counts]
+        columns += [
+            masked(significant(values, missing="nan"), withheld)
+            for values in (observed, 2 * of_females * (1 - of_females), of_females, of_males)
+        ]
+        columns.append(masked(p_values(p, exact), withheld))
+        write_lines(self._file, tab_separated(columns, self._file.target.name))
+
+    def _finish(self) -> int:
+        if not self.rows_written:
+            self._file.abort()
+            self._files.remove(self._file)
+        return self.rows_written
+
+
+def _of_class(dataset: xr.Dataset, name: str) -> np.ndarray:
+    """Rows of one class of ploidy; none where the result does not say, being of autosomes."""
+    if "variant_ploidy_class" not in dataset:
+        return np.zeros(dataset.sizes["variants"], dtype=bool)
+    values = dataset["variant_ploidy_class"]
+    words = str(values.attrs.get("flag_meanings", "")).split()
+    return np.asarray(values.values == (words.index(name) if words else name))
+
+
+def _is_diploid(dataset: xr.Dataset) -> np.ndarray:
+    if "variant_ploidy_class" in dataset:
+        return _of_class(dataset, "autosomal") | _of_class(dataset, "pseudoautosomal")
+    names = np.asarray(dataset["contig_id"].values).astype(str)
+    return ~np.isin(names, _NOT_IN_HARDY)[np.asarray(dataset["variant_contig"].values)]
 
 
 class GlmLinearWriter(ResultWriter):
@@ -238,8 +364,8 @@ class GlmLinearWriter(ResultWriter):
             self.stem.name,
         )
         codes, meanings = shard.codes
-        people = _People(shard, codes == _place(meanings, "WITHHELD"), shared)
-        fit = codes == _place(meanings, ".")
+        people = _People(shard, codes == place_of(meanings, "WITHHELD"), shared)
+        fit = codes == place_of(meanings, ".")
         for index, (trait, file) in enumerate(self._of_trait.items()):
             beta, se, t, p, exact = (
                 np.where(fit[:, index], shard.of_trait(name, index), np.nan)
@@ -251,18 +377,19 @@ class GlmLinearWriter(ResultWriter):
                 p_values(p, exact),
                 words(codes[:, index], meanings),
             ]
-            _write(file, tab_separated(columns, f"trait {trait}"))
+            write_lines(file, tab_separated(columns, f"trait {trait}"))
 
     def _finish(self) -> list[Path]:
         return [file.target for file in self._files]
 
 
-def _write(file: AtomicFile, lines: Iterable[memoryview]) -> None:
+def write_lines(file: AtomicFile, lines: Iterable[memoryview]) -> None:
+    """Write lines as `tab_separated` gives them."""
     for some in lines:
         file.write(some)
 
 
-def _place(meanings: list[str], word: str) -> int:
+def place_of(meanings: list[str], word: str) -> int:
     """Place of a word, −1 where no test has it."""
     return meanings.index(word) if word in meanings else -1
 
@@ -275,7 +402,8 @@ class _People:
         self._withheld = withheld
         self._names = names
         dataset = shard.dataset
-        variables = (dataset[f"variant_linreg_{name}"].values for name in ("n", "allele_frequency"))
+        model = association(dataset)
+        variables = (dataset[f"{model}_{name}"].values for name in ("n", "allele_frequency"))
         # A column that is broadcast over the traits is the same for all of them.
         self._shared = all(values.strides[1] == 0 for values in variables)
         self._shared &= bool((withheld == withheld[:, :1]).all())

@@ -50,11 +50,11 @@ class Shard:
         return error_codes(self.dataset)
 
     def of_trait(self, name: str, trait: int) -> np.ndarray:
-        """One trait's ``variant_linreg_<name>``, shape (rows,)."""
+        """One trait's ``variant_<model>_<name>``, shape (rows,)."""
         # A trait's numbers lie far apart, eight traits' numbers in one line of the cache.
         block, place = divmod(trait, 8)
         if self._blocks.get(name, (-1,))[0] != block:
-            values = self.dataset[f"variant_linreg_{name}"].values
+            values = self.dataset[f"{association(self.dataset)}_{name}"].values
             some = np.ascontiguousarray(values[:, 8 * block : 8 * block + 8].T)
             self._blocks[name] = block, some
         return self._blocks[name][1][place]
@@ -84,14 +84,36 @@ def _few(values: np.ndarray) -> pa.DictionaryArray:
 
 
 def error_codes(dataset: xr.Dataset) -> tuple[np.ndarray, list[str]]:
-    """`variant_linreg_errcode` as places in a list of words, the way a streamed result has it."""
-    variable = dataset["variant_linreg_errcode"]
+    """The errcodes of an association as places in a list of words, the way it is streamed."""
+    return words_of(dataset, "errcode")
+
+
+def words_of(dataset: xr.Dataset, name: str) -> tuple[np.ndarray, list[str]]:
+    """``variant_<model>_<name>`` as places (rows, traits) in a list of words."""
+    variable = dataset[f"{association(dataset)}_{name}"]
     values = np.asarray(variable.values)
     meanings = variable.attrs.get("flag_meanings")
     if meanings is not None:
         return values, str(meanings).split()
     places, distinct = pd.factorize(values.ravel().astype(object))
     return places.reshape(values.shape), [str(word) for word in distinct]
+
+
+def association(dataset: xr.Dataset) -> str:
+    """How the variables of an association begin: by its model.
+
+    Raises
+    ------
+    BadInput
+        It is none.
+    """
+    for prefix in ("variant_linreg", "variant_logreg"):
+        if any(f"{prefix}_{name}" in dataset for name in ("errcode", "neg_log10_p", "beta")):
+            return prefix
+    raise BadInput(
+        "the result has no variant_linreg_neg_log10_p. "
+        "Give a Dataset made by frequencies(), pca() or gwas()."
+    )
 
 
 def contigs(dataset: xr.Dataset) -> np.ndarray:
@@ -166,3 +188,18 @@ def simulated(dataset: xr.Dataset, trait: str) -> bool:
 def trait_label(dataset: xr.Dataset, trait: str) -> str:
     """The trait's name for titles; a simulated trait always says so."""
     return f"{trait} (simulated trait)" if simulated(dataset, trait) else trait
+
+
+def row_table(dataset: xr.Dataset) -> pd.DataFrame:
+    """Rows of a result as a table: contig, position, ref, alt, id."""
+    contigs = dataset["contig_id"].values
+    alleles = dataset["variant_allele"].values
+    return pd.DataFrame(
+        {
+            "contig": contigs[dataset["variant_contig"].values],
+            "position": dataset["variant_position"].values.astype(np.int64),
+            "ref": alleles[:, 0],
+            "alt": alleles[:, 1],
+            "id": dataset["variant_id"].values,
+        }
+    )

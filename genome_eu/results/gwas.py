@@ -12,7 +12,7 @@ import xarray as xr
 
 from genome_eu.errors import UsageError
 from genome_eu.results.rows import MEANINGS, ROWS, TRAITS, row_variables
-from genome_eu.stats import linear
+from genome_eu.stats import linear, logistic
 
 
 class GwasResult(xr.Dataset):
@@ -31,6 +31,16 @@ class GwasResult(xr.Dataset):
         from genome_eu.report.plots import qq
 
         return qq(self, trait=trait, **options)
+
+    def inflation(self) -> dict[str, dict[str, Any]]:
+        """Genomic control's λ and quantiles of the p-values of each trait; no linkage is used."""
+        from genome_eu.stats.inflation import Inflation
+
+        names = [str(name) for name in self["trait_id"].values]
+        (tests,) = (name for name in self.data_vars if str(name).endswith("_neg_log10_p"))
+        seen = Inflation(len(names), most_kept=self.sizes[ROWS])
+        seen.add(self[tests].values)
+        return {name: found.as_dict() for name, found in zip(names, seen.summaries(), strict=True)}
 
     def to_gwas_ssf(self, path: str | Path, trait: str | None = None) -> Path:
         """Write one trait as GWAS-SSF 1.0 with its metadata sidecar.
@@ -91,5 +101,43 @@ def gwas_shard(
         "variant_linreg_n": (both, found.n),
         "variant_linreg_df": (both, found.df),
         "variant_linreg_errcode": (both, found.errcode, {MEANINGS: " ".join(linear.ERRCODES)}),
+    }
+    return GwasResult(variables, attrs=attrs)
+
+
+def logistic_shard(
+    rows: pd.DataFrame,
+    contigs: Sequence[str],
+    found: logistic.LogisticResult,
+    traits: Sequence[str],
+    attrs: dict[str, Any],
+) -> GwasResult:
+    """A shard of a logistic GWAS as a dataset.
+
+    Its `variant_logreg_errcode` and `variant_logreg_method` hold places in the attribute
+    `flag_meanings`, as those of `gwas_shard` do; a test that was not made has the method `none`.
+    """
+    both = (ROWS, TRAITS)
+    p_value = np.negative(found.neg_log10_p)
+    np.power(10.0, p_value, out=p_value)
+    methods = (*logistic.METHODS, "none")
+    method = np.where(found.method < 0, len(methods) - 1, found.method).astype(np.int8)
+    n = np.where(found.n_cases < 0, -1, found.n_cases + found.n_controls)
+    variables = row_variables(rows, contigs)
+    variables |= {
+        "trait_id": (TRAITS, np.array(traits, dtype=object)),
+        "variant_logreg_allele_frequency": (both, found.allele_frequency),
+        "variant_logreg_allele_frequency_cases": (both, found.allele_frequency_cases),
+        "variant_logreg_allele_frequency_controls": (both, found.allele_frequency_controls),
+        "variant_logreg_beta": (both, found.beta),
+        "variant_logreg_se": (both, found.se),
+        "variant_logreg_z_value": (both, found.z),
+        "variant_logreg_p_value": (both, p_value),
+        "variant_logreg_neg_log10_p": (both, found.neg_log10_p),
+        "variant_logreg_n": (both, n),
+        "variant_logreg_n_cases": (both, found.n_cases),
+        "variant_logreg_n_controls": (both, found.n_controls),
+        "variant_logreg_method": (both, method, {MEANINGS: " ".join(methods)}),
+        "variant_logreg_errcode": (both, found.errcode, {MEANINGS: " ".join(logistic.ERRCODES)}),
     }
     return GwasResult(variables, attrs=attrs)

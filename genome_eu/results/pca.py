@@ -8,6 +8,29 @@ from typing import Any
 import xarray as xr
 
 
+class ProjectionResult(xr.Dataset):
+    """Scores of one's own people on the components of an earlier PCA."""
+
+    __slots__ = ()
+
+    @property
+    def pca_id(self) -> str:
+        """The PCA whose components these are."""
+        return str(self.attrs["pca_id"])
+
+    def scatter(self, **options: Any) -> Any:
+        """The scores of two components."""
+        from genome_eu.report import plots
+
+        return plots.pca_scores(self, **options)
+
+    def to_files(self, folder: str | Path) -> list[Path]:
+        """Write PLINK 2's `.eigenvec`, and the scores in full; both hold people and stay here."""
+        from genome_eu.formats.folder import write_scores
+
+        return write_scores(self, Path(folder))
+
+
 class PcaResult(xr.Dataset):
     """Loadings and eigenvalues; for one's own cohort also the scores of its people."""
 

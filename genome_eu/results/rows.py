@@ -21,7 +21,7 @@ ROWS, GROUPS, TRAITS = "variants", "cohorts", "traits"
 MEANINGS = "flag_meanings"
 
 
-def _text(dims: Any, values: NDArray) -> xr.Variable:
+def text_variable(dims: Any, values: NDArray) -> xr.Variable:
     """A variable of Python strings, as it is: xarray would look whether they are dates."""
     return xr.Variable(dims, values, fastpath=True)
 
@@ -33,11 +33,11 @@ def row_variables(rows: pd.DataFrame, contigs: Sequence[str]) -> dict[str, Any]:
     index = np.asarray(pc.index_in(names, pa.array(contigs, pa.large_string())).fill_null(-1))
     alleles = np.column_stack([rows["ref"].to_numpy(object), rows["alt"].to_numpy(object)])
     return {
-        "contig_id": _text("contigs", np.array(contigs, dtype=object)),
+        "contig_id": text_variable("contigs", np.array(contigs, dtype=object)),
         "variant_contig": (ROWS, index.astype(np.int16)),
         "variant_position": (ROWS, rows["position"].to_numpy(np.int32)),
-        "variant_allele": _text((ROWS, "alleles"), alleles),
-        "variant_id": _text(ROWS, rows["id"].to_numpy(object)),
+        "variant_allele": text_variable((ROWS, "alleles"), alleles),
+        "variant_id": text_variable(ROWS, rows["id"].to_numpy(object)),
     }
 
 

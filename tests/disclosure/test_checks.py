@@ -13,10 +13,12 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from genome_eu.disclosure import Facts, Policy, load_policy
-from genome_eu.disclosure.rules import RULES
+from genome_eu.disclosure.rules import RULES, filters, logistic, scores, wgr
 from genome_eu.errors import Refused
-from genome_eu.stats.counts import GenotypeCounts, GroupSizes, group_sizes
-from genome_eu.stats.linear import CompleteSums, DesignSums, MeanSums, RawSums
+from genome_eu.stats.counts import GenotypeCounts, GroupSizes, HaploidCounts, group_sizes
+from genome_eu.stats.dosages import DosageCounts
+from genome_eu.stats.ld import FilledSums, PairwiseSums
+from genome_eu.stats.linear import DOSAGE_SUMS, CompleteSums, DesignSums, MeanSums, RawSums
 from genome_eu.stats.pca import ProjectionSums, ScoreMoments
 from genome_eu.stats.traits import TraitMoments
 from genome_eu.stats.variants import VariantList
@@ -553,6 +555,13 @@ def test_fewer_than_ten_people_are_never_described(part, facts):
 def test_every_statistic_is_refused_for_one_person_or_has_no_people():
     """So that a new rule without a check on people is noticed."""
     covered = {GroupSizes, GenotypeCounts, DesignSums, *KINDS, TraitMoments}
+    covered |= {PairwiseSums, FilledSums}  # tests/disclosure/test_pairs.py
+    covered |= {DosageCounts, *DOSAGE_SUMS}  # tests/disclosure/test_dosages.py
+    covered |= set(logistic.RULES)  # tests/disclosure/test_logistic.py
+    covered |= set(wgr.RULES)  # tests/disclosure/test_wgr.py
+    covered |= {HaploidCounts}  # tests/disclosure/test_ploidy.py
+    covered |= set(scores.RULES)  # tests/disclosure/test_scores.py
+    covered |= set(filters.RULES)  # tests/federation/test_filters.py
     assert covered | {ProjectionSums, ScoreMoments, VariantList} == set(RULES)
 
 

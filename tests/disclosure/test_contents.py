@@ -24,7 +24,16 @@ from genome_eu.stats.counts import GenotypeCounts, group_sizes
 from genome_eu.stats.traits import summarize
 from tests.disclosure.held_answers import COHORT, counts, hold
 
-SIZES = {"rows": 5, "groups": 1, "covariates": 3, "traits": 2, "width": 4, "components": 4}
+SIZES = {
+    "rows": 5,
+    "band": 3,
+    "groups": 1,
+    "covariates": 3,
+    "traits": 2,
+    "width": 4,
+    "components": 4,
+}
+SIZES |= {"folds": 2, "block": 4, "predictors": 3, "fits": 2, "chromosomes": 2}
 INSTALLED = sorted(name for name in AGGREGATES if not name.startswith("test"))
 
 

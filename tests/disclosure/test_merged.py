@@ -58,7 +58,7 @@ def panel_rows(made: dict[str, Made], policy: Policy) -> NDArray:
 def test_frequencies_are_the_whole_sum_or_nothing(made, tmp_path, floors):
     source = floors_file(tmp_path, **floors)
     policy = load_policy(source)
-    found = federation(made, source).frequencies(by="sex")
+    found = federation(made, source).frequencies(by="sex", panel="intersection")
     rows = panel_rows(made, policy)
     assert found["variant_position"].values.tolist() == (10_000 + 50 * rows).tolist()
 
@@ -95,8 +95,22 @@ def test_frequencies_are_the_whole_sum_or_nothing(made, tmp_path, floors):
 def test_rows_that_one_site_may_not_name_are_in_no_answer(made, tmp_path):
     rare = {10_000 + 50 * row for row in range(*RARE_IN_FI.indices(ROWS))}
     eu = federation(made, floors_file(tmp_path))
-    for found in (eu.frequencies(), eu.pca(2), eu.gwas("ldl", covariates="age")):
+    common = eu.frequencies(panel="intersection")
+    for found in (common, eu.pca(2), eu.gwas("ldl", covariates="age")):
         assert not rare & set(found["variant_position"].values.tolist())
+    # Other sites list them, so that a union names them; it says nothing else of them.
+    union = eu.frequencies(by="sex")
+    theirs = np.isin(union["variant_position"].values, list(rare))
+    assert theirs.sum() == len(rare)
+    assert union["cohort_allele_withheld"].values[theirs].all()
+    for name in ("allele_total", "n_called", "n_het", "n_hom_ref"):
+        assert (union[f"variant_{name}"].values[theirs] == -1).all()
+        assert (union[f"cohort_{name}"].values[theirs] == -1).all()
+    assert (union["variant_n_sites_suppressed"].values[theirs] == 1).all()
+    shown = ~union["variant_allele_withheld"].values
+    np.testing.assert_array_equal(
+        union["variant_position"].values[shown], common["variant_position"].values
+    )
     everything = federation(made, "open-data").frequencies()
     assert rare <= set(everything["variant_position"].values.tolist())
 
@@ -131,7 +145,7 @@ def test_each_site_applies_its_own_policy(made, tmp_path):
         lines += [f'policy = "{policy}"']
     roster = tmp_path / "federation.toml"
     roster.write_text("\n".join(lines) + "\n")
-    found = ge.open_federation(roster).frequencies()
+    found = ge.open_federation(roster).frequencies(panel="intersection")
     rows = np.setdiff1d(np.arange(ROWS), np.arange(*RARE_IN_FI.indices(ROWS)))
     withheld = np.zeros(len(rows), bool)
     for name, policy in (("FI", load_policy(strict)), ("ES", load_policy(usual))):

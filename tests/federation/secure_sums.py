@@ -17,7 +17,20 @@ from genome_eu.stats import counts, linear, pca, traits, variants  # noqa: F401 
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, declared, has_rows
 
 PEOPLE = 1000
-SIZES = {"rows": 12, "groups": 2, "covariates": 2, "traits": 3, "width": 4, "components": 3}
+SIZES = {
+    "nulls": 3,
+    "parameters": 3,
+    "tails": 2,
+    "rows": 12,
+    "band": 3,
+    "groups": 2,
+    "covariates": 2,
+    "traits": 3,
+    "width": 4,
+    "components": 3,
+}
+SIZES |= {"folds": 2, "block": 4, "predictors": 3, "fits": 2, "chromosomes": 2}
+SIZES |= {"scores": 2, "bins": 5}
 _LINEAR = {
     "traits": ["ldl", "hdl", "bmi"],
     "groups": [0, 0, 1],
@@ -41,6 +54,13 @@ def names(number: int) -> tuple[str, ...]:
     return tuple(f"S{place}" for place in range(number))
 
 
+def _parameters(statistic: str) -> dict:
+    """Those of a model, where the answer has groups of traits."""
+    if statistic.startswith("ridge"):
+        return _LINEAR | {"groups": [0, 0, 0], "folds": 2, "wgr": "0" * 16}
+    return _LINEAR if statistic.startswith("linear") else {}
+
+
 def plan_of(statistic: str, sites: Sequence[str] = names(3), **more) -> Plan:
     kind = AGGREGATES[statistic]
     asked = {
@@ -51,7 +71,7 @@ def plan_of(statistic: str, sites: Sequence[str] = names(3), **more) -> Plan:
         "secure_sum": True,
         "statistic": statistic,
         "version": kind.version,
-        "parameters": _LINEAR if statistic.startswith("linear") else {},
+        "parameters": _parameters(statistic),
         "inputs": {},
         "rows": SIZES["rows"] if has_rows(kind) else 0,
         "rows_per_shard": 8192,
@@ -69,7 +89,7 @@ def aggregate(statistic: str, seed: int = 0, *, fill: float | None = None) -> Ag
         if item.metadata["merge"] == "every":
             values[item.name] = np.ones(shape, bool)
         elif item.name == "trait_group":
-            values[item.name] = np.array(_LINEAR["groups"])
+            values[item.name] = np.array(_parameters(statistic)["groups"])
         elif item.metadata["merge"] == "same":
             values[item.name] = np.array(SIZES["components"])
         elif item.name == "pattern":

@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 import tarfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,24 @@ MAKERS = [small_plan, small_answer, small_masked]
 TWO = MAKERS[:2]
 
 
+#: Groups of people that are judged: everybody and two folds, or two fits.
+GROUPS = dict.fromkeys(("ridge_information", "ridge_gradient"), 2)
+GROUPS |= dict.fromkeys(("ridge_folds", "ridge_counts", "ridge_block"), 3)
+GROUPS |= dict.fromkeys(("ridge_moments", "ridge_level1"), 3)
+
+
+#: Each trait of a logistic model with its cases and controls.
+_TRAIT = Facts(people=200, groups=(Facts(people=80), Facts(people=120)))
+TRAITS = {name: _TRAIT for name in AGGREGATES if name.startswith("logistic_")}
+
+
 def plausible(kind: type[Aggregate], rows: int, seed: int) -> Aggregate:
     """Numbers that no floor withholds, in every shape that the type declares."""
     rng = np.random.default_rng(seed)
     sizes = {"rows": rows, "groups": 1, "traits": 2, "covariates": 3, "width": 4}
-    sizes |= {"components": 4, "bytes": 11}
+    sizes |= {"components": 4, "bytes": 11, "band": 3, "reasons": 5}
+    sizes |= {"nulls": 2, "parameters": 4, "tails": 2, "scores": 2, "bins": 5}
+    sizes |= {"folds": 2, "block": 4, "predictors": 3, "fits": 2, "chromosomes": 2}
     values: dict[str, Any] = {}
     for item in fields(kind):
         shape = tuple(sizes[name] for name in item.metadata["dims"])
@@ -75,6 +88,9 @@ def plausible(kind: type[Aggregate], rows: int, seed: int) -> Aggregate:
     for name in ("people", "called", "people_total"):
         if name in values:
             values[name] = np.full_like(values[name], 200)
+    if "dosage_sum" in values:
+        values["dosage_sum"][:], values["dosage_square"][:] = 150.25, 190.5
+        values["hard_called"][:], values["hard_count"][:] = 190, 140
     return kind(**values)
 
 
@@ -88,7 +104,12 @@ def test_every_aggregate_comes_back_bit_by_bit(tmp_path, statistic):
     kind = AGGREGATES[statistic]
     rows = [4, 4, 1] if has_rows(kind) else [0]
     parts = [plausible(kind, size, seed) for seed, size in enumerate(rows)]
-    facts = Facts(people=200, groups=(Facts(people=200),), minor_alleles=np.full(4, 90))
+    groups = (Facts(people=200),) * GROUPS.get(statistic, 1)
+    if statistic in TRAITS:
+        groups = (TRAITS[statistic],) * 2
+    few = np.zeros(4, np.int64)
+    facts = Facts(people=200, groups=groups, minor_alleles=np.full(4, 90), missing=few)
+    facts = replace(facts, carried_by=90.0)
     plan = counts_plan(9, 4).model_copy(update={"statistic": statistic})
     path = tmp_path / "answer.tar"
     made = judged([(part, facts) for part in parts], plan, policy="open-data")

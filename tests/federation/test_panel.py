@@ -50,37 +50,57 @@ def test_three_sites_that_share_variants_only_in_pairs_have_no_panel(tmp_path):
         for name, pair in (("ES", (0, 1)), ("FI", (1, 2)), ("IT", (0, 2)))
     ]
     with pytest.raises(PanelError, match="no variant is listed by every site"):
-        federation(*sites).frequencies()
+        federation(*sites).frequencies(panel="intersection")
+    with pytest.raises(PanelError, match="no variant is listed by every site"):
+        federation(*sites).pca(2)
+    assert federation(*sites).frequencies().sizes["variants"] == ROWS
 
 
-def test_swapped_alleles_are_another_row(made, tmp_path):
+def test_swapped_alleles_are_the_same_row(made, tmp_path):
+    """Of two sites the first by name decides which allele is counted."""
     swapped = variants()
     for row in range(60):
         c, name, position, alt, ref = swapped[row]
         swapped[row] = (c, name, position, ref, alt)
     fi = make(tmp_path, "FI", rows=swapped)
     found = federation(made["ES"], fi).frequencies()
-    assert found["variant_position"].values.tolist() == [
-        10_000 + 50 * row for row in range(60, 120)
-    ]
-    left_out = json.loads(found.attrs["left_out"])["panel"]
-    assert left_out["FI"]["rows not at every site"] == 60
+    assert found["variant_allele"].values.tolist() == [["T", "C"]] * ROWS
+    theirs = np.where(np.arange(ROWS)[:, None] < 60, 2 - made["FI"].dosage, made["FI"].dosage)
+    dosage = np.hstack(
+        [made["ES"].dosage, np.where(made["FI"].dosage < 0, -1, theirs).astype(np.int8)]
+    )
+    np.testing.assert_array_equal(
+        found["variant_allele_count"].values[:, 1], np.where(dosage > 0, dosage, 0).sum(axis=1)
+    )
+    report = json.loads(found.attrs["harmonization"])
+    assert (report["FI"]["swapped"], report["FI"]["exact"]) == (60, ROWS - 60)
+    assert report["ES"]["exact"] == ROWS
 
 
-def test_a_row_that_a_site_has_twice_is_left_out(made, tmp_path):
+def test_a_row_that_a_site_has_twice_is_left_to_the_others(made, tmp_path):
     repeated = variants()
     repeated[30] = repeated[31]
     fi = make(tmp_path, "FI", rows=repeated)
-    found = federation(made["ES"], fi).frequencies()
+    eu = federation(made["ES"], fi)
+    found = eu.frequencies(panel="intersection")
     expected = [10_000 + 50 * row for row in range(ROWS) if row not in (30, 31)]
     assert found["variant_position"].values.tolist() == expected
+    left_out = json.loads(found.attrs["left_out"])["panel"]
+    assert left_out["FI"]["rows listed twice"] == 2
+    whole = eu.frequencies()
+    assert whole.sizes["variants"] == ROWS
+    np.testing.assert_array_equal(whole["variant_n_sites_not_called"].values[[30, 31]], [1, 1])
+    np.testing.assert_array_equal(
+        whole["variant_n_missing"].values[[30, 31]],
+        [made["FI"].dosage.shape[1] + (made["ES"].dosage[row] < 0).sum() for row in (30, 31)],
+    )
 
 
-def test_only_common_rows_are_answered_in_the_order_of_the_first_site(made, tmp_path):
+def test_common_rows_are_answered_in_the_order_of_the_first_site(made, tmp_path):
     rng = np.random.default_rng(4)
     some = np.sort(rng.choice(ROWS, 70, replace=False))
     fi = make(tmp_path, "FI", keep=some)
-    found = federation(fi, made["IT"]).frequencies()
+    found = federation(fi, made["IT"]).frequencies(panel="intersection")
     assert found["variant_position"].values.tolist() == (10_000 + 50 * some).tolist()
 
 

@@ -37,6 +37,7 @@ from genome_eu.stats.aggregate import AGGREGATES
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes
 from genome_eu.stats.linear import CompleteSums, DesignSums, MeanSums, RawSums
 from genome_eu.stats.pca import ProjectionSums, ScoreMoments, Scores, identify
+from genome_eu.stats.regions import regions
 from genome_eu.stats.traits import TraitMoments
 from genome_eu.stats.variants import VariantList
 from tests.federation.policies import NO_MEMORY, changed
@@ -125,13 +126,65 @@ def model(
 
 def test_a_row_below_the_floor_looks_like_a_row_that_is_not_there(fi):
     """Else anybody could ask whether somebody here carries a given rare allele."""
-    ask(fi, counts(**panel(COMMON)))
+    there = panel(RARE), panel(COMMON, position=77_777)
+    answers = [ask(fi, counts(**inputs)) for inputs in there]
+    assert dict(answers[0].members()) == dict(answers[1].members())
+    withheld = answers[0].get(0)
+    assert not withheld.alleles_shown.any()
+    assert not withheld.called.any()
     said = []
-    for inputs in (panel(RARE), panel(COMMON, position=77_777), panel(COMMON, RARE)):
+    one = {"frequency": np.array([0.5]), "loadings": np.ones((1, 1))}
+    for inputs in there:
         with pytest.raises(PanelError, match="holds rows that this site does not list") as refusal:
-            ask(fi, counts(**inputs))
+            ask(fi, Ask(ProjectionSums, ProjectionParameters(), inputs | one, 1))
         said.append(str(refusal.value))
     assert len(set(said)) == 1
+
+
+def test_a_site_with_callable_regions_shows_zero_and_withholds_a_few(made):
+    """Its policy shows zeros, and it has said where it could call; it says no more than that."""
+    every = made_variants()
+    here = regions(np.array([every[COMMON][0]]), np.array([10_000]), np.array([80_000]))
+    site = Site.open("FI", made["FI"].store, FLOORS, callable_regions=here)
+    absent, rare = panel(COMMON, position=77_777), panel(RARE)
+    outside = panel(COMMON, position=99_999)
+    shown, called = {}, {}
+    for name, inputs in (("absent", absent), ("rare", rare), ("outside", outside)):
+        said = ask(site, counts(**inputs)).get(0)
+        shown[name] = bool(said.alleles_shown[0, 0])
+        called[name] = int(said.called[0, 0]), int(said.allele_count[0, 0])
+    assert shown == {"absent": True, "rare": False, "outside": True}
+    people = made["FI"].dosage.shape[1]
+    assert called == {"absent": (people, 0), "rare": (0, 0), "outside": (0, 0)}
+
+
+def test_under_masks_absent_rows_are_zeros_and_rare_ones_count(made):
+    """Floors apply to the total; the states of a site are not sent."""
+    every = made_variants()
+    here = regions(np.array([every[COMMON][0]]), np.array([10_000]), np.array([80_000]))
+    site = Site.open("FI", made["FI"].store, FLOORS, callable_regions=here)
+    people = made["FI"].dosage.shape[1]
+    for inputs, number in (
+        (panel(RARE), (2 * people, RARE + 1)),
+        (panel(COMMON, position=77_777), (2 * people, 0)),
+        (panel(COMMON, position=99_999), (0, 0)),
+    ):
+        plan = asked(counts(**inputs), ("ES", "FI", "IT"), secure_sum=True)
+        assert plan.masked
+        ((part, _),) = site.answer(plan, inputs)
+        assert (int(part.allele_number[0, 0]), int(part.allele_count[0, 0])) == number
+        assert part.alleles_shown.all()
+
+
+def test_a_policy_that_shows_no_zero_withholds_all_that_a_site_does_not_list(made):
+    here = regions(np.array(["1", "2"]), np.array([0, 0]), np.array([10**6, 10**6]))
+    site = Site.open(
+        "FI", made["FI"].store, changed(**NO_MEMORY, show_zero=False), callable_regions=here
+    )
+    answers = [
+        ask(site, counts(**inputs)) for inputs in (panel(RARE), panel(COMMON, position=77_777))
+    ]
+    assert dict(answers[0].members()) == dict(answers[1].members())
 
 
 def test_rows_can_be_asked_only_by_name(fi):
@@ -508,13 +561,40 @@ def test_every_statistic_is_described(fi):
             "variant_list",
             "group_sizes",
             "genotype_counts",
+            "haploid_counts",
             "trait_moments",
             "linear_design",
             "linear_mean",
             "linear_raw",
+            "ld_filled",
+            "ld_pairwise",
             "linear_complete",
+            "linear_mean_dosage",
+            "linear_raw_dosage",
+            "linear_complete_dosage",
+            "dosage_counts",
+            "logistic_null",
+            "logistic_score",
+            "logistic_score_raw",
+            "logistic_products",
+            "logistic_spa",
+            "logistic_firth",
+            "logistic_fit",
+            "logistic_stratified",
             "pca_projection",
             "pca_scores",
+            "removed_people",
+            "ridge_folds",
+            "ridge_counts",
+            "ridge_block",
+            "ridge_moments",
+            "ridge_level1",
+            "ridge_information",
+            "ridge_gradient",
+            "ridge_residuals",
+            "ridge_score",
+            "ridge_score_raw",
+            "score_distribution",
         }
     )
 

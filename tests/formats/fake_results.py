@@ -60,6 +60,7 @@ def frequencies(rows: int = 60, groups: list[str] | None = None, seed: int = 0) 
     if groups:
         _add(out, "cohort", {k: np.stack([p[k] for p in each], 1) for k in total}, rng)
         out["cohort_id"] = ("cohorts", np.array(groups, dtype=object))
+    _add_sites_and_grpmax(out, groups, rng)
     called, missing = out.variant_n_called.values, out.variant_n_missing.values
     with np.errstate(invalid="ignore"):
         rate = np.where(called < 0, np.nan, called / (called + missing))
@@ -109,6 +110,23 @@ def _add(out: xr.Dataset, prefix: str, counts: dict, rng: np.random.Generator) -
     put("hwe_neg_log10_p", exact)
     put("allele_withheld", allele)
     put("genotype_withheld", genotype)
+    put("inbreeding_coefficient", np.where(genotype, np.nan, rng.normal(0, 0.1, called.shape)))
+    for name in ("faf95", "faf99"):
+        put(name, np.where(allele, np.nan, rng.uniform(0, 0.5, called.shape)))
+
+
+def _add_sites_and_grpmax(out: xr.Dataset, groups: list[str], rng: np.random.Generator) -> None:
+    withheld = out["variant_allele_withheld"].values
+    for state in ("observed", "hom_ref", "not_called", "suppressed"):
+        sites = rng.integers(0, 4, withheld.size)
+        out[f"variant_n_sites_{state}"] = ("variants", sites)
+    for name in ("grpmax_faf95", "grpmax_faf99") if groups else ():
+        highest = np.where(withheld, np.nan, rng.uniform(0, 0.5, withheld.size))
+        whose = np.array([*groups, ""], dtype=object)[
+            rng.integers(0, len(groups) + 1, len(highest))
+        ]
+        out[f"variant_{name}"] = ("variants", highest)
+        out[f"variant_{name}_group"] = ("variants", whose)
 
 
 def gwas(rows: int = 60, traits: tuple[str, ...] = ("ldl", "bmi"), seed: int = 0) -> xr.Dataset:
@@ -147,6 +165,30 @@ def gwas(rows: int = 60, traits: tuple[str, ...] = ("ldl", "bmi"), seed: int = 0
     shared = np.repeat(frequency[:, None], len(traits), axis=1)
     out["variant_linreg_allele_frequency"] = (("variants", "traits"), shared)
     out["trait_id"] = ("traits", np.array(traits, dtype=object))
+    return out
+
+
+def logistic(rows: int = 60, traits: tuple[str, ...] = ("t2d", "ibd"), seed: int = 0) -> xr.Dataset:
+    """As `gwas`; every third row is from a penalized fit."""
+    linear = gwas(rows, traits, seed)
+    out = linear.drop_vars([name for name in linear if str(name).startswith("variant_linreg")])
+    code = linear["variant_linreg_errcode"].values
+    method = np.full(code.shape, "score", dtype=object)
+    method[::3] = "firth"
+    method[code != "."] = "none"
+    for name in ("beta", "se", "p_value", "neg_log10_p", "n", "allele_frequency", "errcode"):
+        out[f"variant_logreg_{name}"] = linear[f"variant_linreg_{name}"]
+    n, frequency = (linear[f"variant_linreg_{name}"].values for name in ("n", "allele_frequency"))
+    cases = np.where(n < 0, -1, n // 4)
+    for name, values in (
+        ("z_value", linear["variant_linreg_t_value"].values),
+        ("n_cases", cases),
+        ("n_controls", np.where(n < 0, -1, n - cases)),
+        ("allele_frequency_cases", frequency * 0.9),
+        ("allele_frequency_controls", frequency),
+        ("method", method),
+    ):
+        out[f"variant_logreg_{name}"] = (("variants", "traits"), values)
     return out
 
 

@@ -20,7 +20,7 @@ def test_all_formats_unless_some_are_named(tmp_path):
         with GwasFiles(tmp_path / place, formats) as files:
             files.append(fake.gwas(traits=("ldl",)))
     table, text = {"gwas.parquet"}, {"gwas.ldl.tsv.gz", "gwas.ldl.tsv.gz-meta.yaml"}
-    assert names(tmp_path / "all") == table | text | {"gwas.ldl.glm.linear"}
+    assert names(tmp_path / "all") == table | text | {"gwas.ldl.glm.linear", "gwas.ldl.regenie"}
     assert names(tmp_path / "some") == table | text
     with FrequencyFiles(tmp_path / "plink", ["plink"]) as files:
         files.append(fake.frequencies(groups=["FIN"]))
@@ -46,6 +46,6 @@ def test_more_files_than_may_be_open_are_refused_and_fewer_are_allowed(tmp_path,
 
 @pytest.mark.parametrize("formats", [[], ["parquet", "vcf"]])
 def test_formats_that_do_not_exist_are_refused_before_a_folder_is_made(tmp_path, formats):
-    with pytest.raises(UsageError, match="parquet, plink, ssf"):
+    with pytest.raises(UsageError, match="parquet, plink, regenie, ssf"):
         GwasFiles(tmp_path / "x", formats)
     assert not (tmp_path / "x").exists()

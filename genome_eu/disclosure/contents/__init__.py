@@ -14,11 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.disclosure.case import Case
-from genome_eu.disclosure.contents import counts, linear, pca, variants
+from genome_eu.disclosure.contents import (
+    counts,
+    dosages,
+    filters,
+    ld,
+    linear,
+    logistic,
+    pca,
+    scores,
+    variants,
+    wgr,
+)
 from genome_eu.disclosure.contents.tables import Bars, Contents, Describe, Table, people_of
 from genome_eu.stats.aggregate import Aggregate, declared
 
-_KINDS = (variants, counts, linear, pca)
+_KINDS = (variants, counts, dosages, filters, ld, linear, logistic, pca, scores, wgr)
 
 _STATISTICS: Mapping[str, Describe] = {
     statistic: described for kind in _KINDS for statistic, described in kind.DESCRIBED.items()

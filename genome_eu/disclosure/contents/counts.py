@@ -17,6 +17,7 @@ from genome_eu.disclosure.contents.tables import (
     many,
     people_of,
 )
+from genome_eu.stats.counts import HaploidCounts
 
 
 def _group_sizes(shards: Iterator[Any], case: Case) -> Contents:
@@ -46,6 +47,9 @@ def _genotype_counts(shards: Iterator[Any], case: Case) -> Contents:
         told = part.genotypes_shown
         for kind in (part.hom_ref, part.het, part.hom_alt):
             classes.add(kind[told])
+        if isinstance(part, HaploidCounts):
+            classes.add(part.hap_ref[told])
+            classes.add(part.hap_alt[told])
     names = ["everybody", *(str(name) for name in case.parameters.get("groups") or ())]
     names += [f"group {number}" for number in range(len(names), people.size)]
     rows = [
@@ -71,4 +75,5 @@ def _genotype_counts(shards: Iterator[Any], case: Case) -> Contents:
 DESCRIBED: Mapping[str, Describe] = {
     "group_sizes": _group_sizes,
     "genotype_counts": _genotype_counts,
+    "haploid_counts": _genotype_counts,
 }

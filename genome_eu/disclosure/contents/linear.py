@@ -19,6 +19,7 @@ from genome_eu.disclosure.contents.tables import (
     people_of,
 )
 from genome_eu.stats.aggregate import dimension_sizes
+from genome_eu.stats.formula import Factor, Term, column_names
 
 
 def _trait_moments(shards: Iterator[Any], case: Case) -> Contents:
@@ -58,7 +59,8 @@ def _linear_design(shards: Iterator[Any], case: Case) -> Contents:
     return Contents(f"products of {columns} over {people_of(people)}")
 
 
-def _association(shards: Iterator[Any], case: Case) -> Contents:
+def association(shards: Iterator[Any], case: Case) -> Contents:
+    """What sums of each row with traits show."""
     minor, shown, total, traits, covariates = Sizes(), 0, 0, 0, 0
     for part in shards:
         sizes = dimension_sizes(part)
@@ -84,13 +86,26 @@ def _columns(traits: int, covariates: int) -> str:
 def _named(case: Case, kind: str, columns: int) -> list[str]:
     """Names of columns; principal components come after the covariates that the plan names."""
     names = [str(name) for name in case.parameters.get(kind) or ()]
+    if kind == "covariates":
+        terms = [
+            Term(tuple(Factor(**factor) for factor in term))
+            for term in case.parameters.get("terms") or ()
+        ]
+        levels = {one["column"]: one["levels"] for one in case.parameters.get("levels") or ()}
+        names += column_names(terms, levels)
+        names += [f"dosage of {row}" for row in case.parameters.get("condition") or ()]
+    if kind == "traits" and case.parameters.get("transform"):
+        names = [f"{case.parameters['transform']}({name})" for name in names]
     return [*names, *(f"PC{number}" for number in range(1, columns - len(names) + 1))][:columns]
 
 
 DESCRIBED: Mapping[str, Describe] = {
     "trait_moments": _trait_moments,
     "linear_design": _linear_design,
-    "linear_mean": _association,
-    "linear_raw": _association,
-    "linear_complete": _association,
+    "linear_mean": association,
+    "linear_raw": association,
+    "linear_complete": association,
+    "linear_mean_dosage": association,
+    "linear_raw_dosage": association,
+    "linear_complete_dosage": association,
 }

@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping
 
-from genome_eu.disclosure.rules import counts, linear, pca, variants
+from genome_eu.disclosure.rules import (
+    counts,
+    dosages,
+    filters,
+    ld,
+    linear,
+    logistic,
+    pca,
+    scores,
+    variants,
+    wgr,
+)
 from genome_eu.disclosure.rules.rule import PublishersRule, Rule
 from genome_eu.stats.aggregate import Aggregate
 
-_KINDS = (variants, counts, linear, pca)
+_KINDS = (variants, counts, dosages, filters, ld, linear, logistic, pca, scores, wgr)
 
 #: The rule of each statistic. A statistic without one cannot leave.
 RULES: Mapping[type[Aggregate], Rule] = {

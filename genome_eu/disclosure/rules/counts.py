@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from genome_eu.disclosure.checks import (
 from genome_eu.disclosure.policy import Policy
 from genome_eu.disclosure.rules.rule import PublishersRule, Rule
 from genome_eu.stats.aggregate import Aggregate
-from genome_eu.stats.counts import GenotypeCounts, GroupSizes
+from genome_eu.stats.counts import GenotypeCounts, GroupSizes, HaploidCounts
 
 
 def group_sizes(part: GroupSizes, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
@@ -49,10 +49,23 @@ def genotype_counts(
             counts.allele_number - counts.allele_count, policy.allele_floor, policy
         )
         classes = np.stack([counts.hom_ref, counts.het, counts.hom_alt])
+        if isinstance(counts, HaploidCounts):
+            # AN tells how many people of each ploidy are called: on X, of each sex.
+            called = np.stack([counts.haploid, counts.called - counts.haploid])
+            alleles |= ((called > 0) & (called < policy.min_people)).any(axis=0)
+            classes = np.concatenate([classes, np.stack([counts.hap_ref, counts.hap_alt])])
+            # A genotype that nobody of a ploidy can have says nothing.
+            single, double = called > 0
+            possible = np.stack([double, double, double, single, single])
+            small = below(classes, policy.genotype_floor, policy) & possible
+            genotypes = alleles | small.any(axis=0)
+            return alleles & (counts.people > 0), genotypes & (counts.people > 0)
         genotypes = alleles | below(classes, policy.genotype_floor, policy).any(axis=0)
         # A group without people has nothing to hide and must not fail its siblings.
         return alleles & (counts.people > 0), genotypes & (counts.people > 0)
 
+    # Rows that the site does not speak of are withheld already.
+    told = part.alleles_shown
     alleles, genotypes = failing(part)
     sizes = np.append(part.people[1:], facts.hidden_people)
     small_group = bool(np.any((sizes > 0) & (sizes < policy.min_people)))
@@ -73,13 +86,32 @@ def genotype_counts(
         part = replace(part, people=np.where(np.arange(part.people.size) == 0, part.people, 0))
     part = withhold(part, shown[0], "alleles_shown", ("alleles", "genotypes"))
     part = withhold(part, shown[0] & shown[1], "genotypes_shown", ("genotypes",))
-    evidence.append(row_evidence("alleles, both tails", policy.allele_floor, shown[0]))
-    evidence.append(row_evidence("genotype classes", policy.genotype_floor, shown[1]))
+    evidence.append(row_evidence("alleles, both tails", policy.allele_floor, shown[0] & told))
+    evidence.append(row_evidence("genotype classes", policy.genotype_floor, shown[1] & told))
     return part, evidence
 
 
+def haploid_counts(part: HaploidCounts, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
+    """As genotype counts, with the haploid and the diploid called apart; few people are nobody.
+
+    Calls that could not be haploid leave as they are only where they are enough to be shown.
+    """
+    part = replace(
+        part, lost=np.where(below(part.lost, policy.genotype_floor, policy), 0, part.lost)
+    )
+    if int(part.people[0]) >= policy.min_people:
+        return genotype_counts(part, policy, facts)
+    # Where the class has few people, such as males on Y, the others' answers should still count.
+    nothing = np.zeros(part.alleles_shown.shape, bool)
+    part = replace(part, people=np.zeros_like(part.people))
+    part = withhold(part, nothing, "alleles_shown", ("alleles", "genotypes"))
+    part = withhold(part, nothing, "genotypes_shown", ("genotypes",))
+    return part, [row_evidence("alleles, both tails", policy.allele_floor, nothing)]
+
+
 def _published(part: GenotypeCounts, policy: Policy, people: NDArray | None) -> Any:
-    return genotype_counts(part, policy, _hidden(part))[0]
+    rule = haploid_counts if isinstance(part, HaploidCounts) else genotype_counts
+    return rule(part, policy, _hidden(part))[0]  # type: ignore[arg-type]
 
 
 def _hidden(part: GenotypeCounts) -> Facts:
@@ -91,22 +123,19 @@ def _hidden(part: GenotypeCounts) -> Facts:
     def rest(values: NDArray) -> NDArray:
         return values[..., :1] - values[..., 1:].sum(axis=-1, keepdims=True)
 
-    hidden = GenotypeCounts(
-        people=rest(part.people),
-        called=rest(part.called),
-        allele_count=rest(part.allele_count),
-        het=rest(part.het),
-        hom_alt=rest(part.hom_alt),
-        alleles_shown=part.alleles_shown[:, :1],
-        genotypes_shown=part.genotypes_shown[:, :1],
-    )
+    numbers = [item.name for item in fields(part) if item.metadata["merge"] == "total"]
+    hidden = replace(part.select(slice(1)), **{name: rest(getattr(part, name)) for name in numbers})
     return Facts(people=everybody, hidden_people=int(hidden.people[0]), hidden_counts=hidden)
 
 
 RULES: Mapping[type[Aggregate], Rule] = {
     GroupSizes: group_sizes,
     GenotypeCounts: genotype_counts,
+    HaploidCounts: haploid_counts,
 }
-PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {GenotypeCounts: _published}
+PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {
+    GenotypeCounts: _published,
+    HaploidCounts: _published,
+}
 BY_ROW = frozenset({"alleles, both tails", "genotype classes"})
 GATES = frozenset({"alleles", "genotypes", "label", "people", "state"})

@@ -12,6 +12,7 @@ from genome_eu.disclosure.checks import (
     Evidence,
     Facts,
     below,
+    for_haploid,
     require_classes,
     require_model,
     require_people,
@@ -19,10 +20,18 @@ from genome_eu.disclosure.checks import (
     withhold,
 )
 from genome_eu.disclosure.policy import Policy
+from genome_eu.disclosure.rules.dosages import rare
 from genome_eu.disclosure.rules.rule import PublishersRule, Rule
 from genome_eu.errors import Refused
 from genome_eu.stats.aggregate import Aggregate, dimension_sizes
-from genome_eu.stats.linear import CompleteSums, DesignSums, MeanSums, RawSums, RowSums
+from genome_eu.stats.linear import (
+    DOSAGE_SUMS,
+    CompleteSums,
+    DesignSums,
+    MeanSums,
+    RawSums,
+    RowSums,
+)
 from genome_eu.stats.traits import TraitMoments
 
 
@@ -56,18 +65,22 @@ def row_sums(part: RowSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evi
     _require_counted(part, facts)
     evidence = require_model(part.gx.shape[-1] + 1, policy, facts)
     people = np.array([group.people for group in facts.groups])
-    part, found = row_floors(part, people, policy)
+    part, found = row_floors(part, people, for_haploid(policy) if facts.haploid else policy)
     return part, evidence + found
 
 
 def row_floors(part: RowSums, people: NDArray, policy: Policy) -> tuple[Any, list[Evidence]]:
     """The floors of single rows, given the people of each group."""
     evidence = []
-    alleles = 2 * part.called
-    minor_shown = ~(
-        below(part.allele_count, policy.association_floor, policy)
-        | below(alleles - part.allele_count, policy.association_floor, policy)
-    )
+    floor = policy.association_floor
+    if isinstance(part, DOSAGE_SUMS):
+        hard = part.hard_count, part.hard_called
+        minor_shown = ~rare(part.allele_count, part.called, *hard, floor, policy)
+    else:
+        minor_shown = ~(
+            below(part.allele_count, floor, policy)
+            | below(2 * part.called - part.allele_count, floor, policy)
+        )
     evidence.append(row_evidence("minor alleles", policy.association_floor, minor_shown))
     shown = minor_shown
     gates: tuple[str, ...] = ("association",)
@@ -91,7 +104,8 @@ def _published_design(part: DesignSums, policy: Policy, people: NDArray | None) 
     return part
 
 
-def _published_rows(part: RowSums, policy: Policy, people: NDArray | None) -> Any:
+def published_rows(part: RowSums, policy: Policy, people: NDArray | None) -> Any:
+    """Totals of rows above their floors, of sums over the people of each group."""
     if people is None:
         raise Refused("the people of a linear model are not known to its publisher")
     return row_floors(part, np.asarray(people), policy)[0]
@@ -103,13 +117,15 @@ RULES: Mapping[type[Aggregate], Rule] = {
     MeanSums: row_sums,
     RawSums: row_sums,
     CompleteSums: row_sums,
+    **dict.fromkeys(DOSAGE_SUMS, row_sums),
 }
 PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {
     TraitMoments: _published_moments,
     DesignSums: _published_design,
-    MeanSums: _published_rows,
-    RawSums: _published_rows,
-    CompleteSums: _published_rows,
+    MeanSums: published_rows,
+    RawSums: published_rows,
+    CompleteSums: published_rows,
+    **dict.fromkeys(DOSAGE_SUMS, published_rows),
 }
 BY_ROW = frozenset({"minor alleles", "missing calls"})
 GATES = frozenset({"association", "label", "missing", "moments", "people", "state"})

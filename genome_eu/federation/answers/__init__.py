@@ -2,10 +2,36 @@
 
 from collections.abc import Mapping
 
-from genome_eu.federation.answers import counts, linear, pca, variants
+from genome_eu.federation.answers import (
+    counts,
+    dosages,
+    filters,
+    haploid,
+    ld,
+    linear,
+    logistic,
+    pca,
+    scores,
+    stratified,
+    variants,
+    wgr,
+)
 from genome_eu.federation.answers.answering import Answering
 
-_KINDS = (variants, counts, linear, pca)
+_KINDS = (
+    variants,
+    counts,
+    dosages,
+    filters,
+    haploid,
+    ld,
+    linear,
+    logistic,
+    pca,
+    scores,
+    stratified,
+    wgr,
+)
 
 #: Every statistic that a site answers.
 ANSWERING: Mapping[str, Answering] = {

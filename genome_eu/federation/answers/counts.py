@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
+from genome_eu.federation.answers.absent import panel_rows
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
 from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.counts import GenotypeCountsParameters
@@ -36,20 +37,31 @@ def _group_sizes(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     yield part, Facts(people=site.people, hidden_people=site.people - int(sizes.sum()))
 
 
+def numbered(
+    site: Site, asked: GenotypeCountsParameters, counted: NDArray | None = None
+) -> tuple[NDArray, int]:
+    """The group of each person as a number, and how many people are in none that was asked for.
+
+    Those are counted apart, under the last number: they could be found by subtracting the groups
+    from everybody. −1 is for people who do not take part, or are not `counted`.
+    """
+    groups = site.everybody()
+    if counted is not None:
+        groups = np.where(counted, groups, -1)
+    if not asked.by:
+        return groups, 0
+    place = {name: number for number, name in enumerate(asked.groups, start=1)}
+    last = len(asked.groups) + 1
+    numbers = np.array([place.get(label, last) for label in site.table.groups(asked.by)])
+    groups = np.where(groups < 0, -1, numbers)
+    return groups, int((groups == last).sum())
+
+
 def _genotype_counts(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     asked = plan.asked()
-    rows = site.panel(plan, inputs)
-    groups = site.everybody()
-    hidden = 0
-    if asked.by:
-        labels = site.table.groups(asked.by)
-        # People in no group that was asked for are counted apart: they could be found by
-        # subtracting the groups from everybody.
-        place = {name: number for number, name in enumerate(asked.groups, start=1)}
-        last = len(asked.groups) + 1
-        numbers = np.array([place.get(label, last) for label in labels])
-        groups = np.where(site.included, numbers, -1)
-        hidden = int((groups == last).sum())
+    asked_of = panel_rows(site, plan, inputs)
+    rows = asked_of.rows
+    groups, hidden = numbered(site, asked)
     shown = len(asked.groups) + 1
     if shown == 1 and not hidden and site.included.all():
         parts = _counted_at_import(site, plan, rows)
@@ -58,7 +70,10 @@ def _genotype_counts(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
         parts = site.stream(
             plan, rows, counts.summarize, groups, counted, width=_counts_width(counted)
         )
-    for part in parts:
+    start = 0
+    for counted_here in parts:
+        part = asked_of.fill(counted_here, start)
+        start += part.rows
         yield (
             part.select(slice(shown)),
             Facts(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
+from genome_eu.disclosure.checks import withhold
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.answers.dosages import dosage_panel
 from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.linear import LinearParameters
+from genome_eu.federation.parameters.model import ModelParameters
 from genome_eu.federation.plan import Plan, array_digest
 from genome_eu.stats import linear
+from genome_eu.stats.formula import column_names
+from genome_eu.stats.transform import transformed
 
 if TYPE_CHECKING:
     from genome_eu.federation.site import Site
@@ -26,6 +32,9 @@ _ROWS: dict[str, tuple[type[linear.RowSums], Callable[..., linear.RowSums]]] = {
     "linear_mean": (linear.MeanSums, linear.summarize_mean),
     "linear_raw": (linear.RawSums, linear.summarize_raw),
     "linear_complete": (linear.CompleteSums, linear.summarize_complete),
+    "linear_mean_dosage": (linear.DosageMeanSums, linear.summarize_mean),
+    "linear_raw_dosage": (linear.DosageRawSums, linear.summarize_raw),
+    "linear_complete_dosage": (linear.DosageCompleteSums, linear.summarize_complete),
 }
 
 
@@ -37,36 +46,66 @@ def _widths(kind: type[linear.RowSums], asked: LinearParameters, people: int) ->
     return linear.numbers_per_row(kind, *model) + columns, columns
 
 
-def covariates(site: Site, asked: Any) -> NDArray:
-    """Covariate columns, then the scores of the PCA if one is named."""
-    x = site.table.columns(asked.covariates, "covariate")
-    if asked.pca is None:
-        return x
-    return np.hstack([x, site.state.scores(asked.pca, site.store.genotype_digest).values])
+def covariates(site: Site, asked: ModelParameters) -> NDArray:
+    """Covariate columns, those of a formula, dosages of rows, scores of a PCA, and sex on X.
+
+    People who take no part in such rows (`Site.association`) lack all of them.
+    """
+    parts = [site.table.columns(asked.covariates, "covariate")]
+    if asked.terms:
+        parts.append(site.table.formula(asked.formula, asked.levels_of))
+    if asked.condition:
+        parts.append(site.dosages_of(asked.condition))
+    if asked.pca is not None:
+        parts.append(site.state.scores(asked.pca, site.store.genotype_digest).values)
+    if asked.adds_sex:
+        parts.append(site.table.columns(("sex",), "covariate"))
+    return _of_members(site, asked, np.hstack(parts))
+
+
+def _of_members(site: Site, asked: ModelParameters, columns: NDArray) -> NDArray:
+    if asked.ploidy == "diploid":
+        return columns
+    return np.where(site.association(asked.ploidy).people[:, None], columns, np.nan)
+
+
+def traits(site: Site, asked: ModelParameters, x: NDArray) -> NDArray:
+    """Trait columns, on the scale that is asked for; `x` says who lacks a covariate."""
+    y = site.table.columns(asked.traits, "trait")
+    if asked.transform is not None:
+        if asked.ploidy != "diploid":
+            # A trait is the same number in all rows.
+            x = covariates(site, asked.model_copy(update={"ploidy": "diploid"}))
+        y = transformed(y, site.included & ~np.isnan(x).any(axis=1), asked.transform)
+    return _of_members(site, asked, y)
+
+
+def of_genotypes(asked: ModelParameters, x: NDArray) -> tuple[int, str]:
+    """How many covariates are made of genotypes, and what names them."""
+    formula = column_names(asked.formula, asked.levels_of)
+    made = x.shape[1] - len(asked.covariates) - len(formula) - asked.adds_sex
+    return made, " ".join([*asked.condition, asked.pca or ""]).strip()
 
 
 def _trait_moments(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     asked = plan.asked()
-    yield site.table.moments(
-        covariates(site, asked),
-        site.table.columns(asked.traits, "trait"),
-        judged=site.policy is not None,
-    )
+    x = covariates(site, asked)
+    yield site.table.moments(x, traits(site, asked, x), judged=site.policy is not None)
 
 
 def model(site: Site, plan: Plan) -> tuple[linear.Design, Facts]:
     """The linear model of a plan, and what the checks must know of its people."""
     asked = plan.asked()
-    if plan.statistic == "linear_mean" and not asked.site_effects:
-        raise BundleError("linear_mean centres within sites; ask linear_raw instead")
-    if plan.statistic == "linear_raw" and asked.site_effects:
-        raise BundleError("linear_raw has one common mean; ask linear_mean instead")
-    return site.table.model(
-        covariates(site, asked),
-        site.table.columns(asked.traits, "trait"),
-        asked,
-        judged=site.policy is not None,
+    kind, _ = _ROWS.get(plan.statistic, (None, None))
+    if kind is not None and issubclass(kind, linear.MeanSums) and not asked.site_effects:
+        raise BundleError(f"{plan.statistic} centres within sites; ask linear_raw instead")
+    if kind is not None and issubclass(kind, linear.RawSums) and asked.site_effects:
+        raise BundleError(f"{plan.statistic} has one common mean; ask linear_mean instead")
+    x = covariates(site, asked)
+    design, facts = site.table.model(
+        x, traits(site, asked, x), asked, judged=site.policy is not None
     )
+    return design, replace(facts, haploid=asked.ploidy != "diploid")
 
 
 def _linear_design(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
@@ -75,38 +114,58 @@ def _linear_design(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
 
 
 def _linear_rows(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
-    rows = site.panel(plan, inputs)
+    found = site.located(plan, inputs)
+    # Rows below the floor are as good as absent, so that neither shows which of them it is.
+    rows = found.rows if plan.asked().as_listed else site.panel(plan, inputs)
     design, facts = model(site, plan)
     kind, summarize = _ROWS[plan.statistic]
     width, columns = _widths(kind, plan.asked(), site.store.people)
-    for part in site.stream(plan, rows, summarize, design, width=width, columns=columns):
+    parts = site.stream(
+        plan,
+        rows,
+        summarize,
+        design,
+        kind,
+        width=width,
+        columns=columns,
+        dosages=issubclass(kind, linear.DOSAGE_SUMS),
+        haploid=site.haploid_calls(plan.asked().ploidy, plan.asked().x_males),
+    )
+    start = 0
+    for part in parts:
+        listed = found.listed[start : start + part.rows]
+        start += part.rows
+        if not listed.all():
+            shown = np.broadcast_to(listed[:, None], part.shown.shape)
+            part = withhold(part, shown, "shown", ("association", "missing"))
         yield part, facts
 
 
 def _exposure_of_moments(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
-    x, y, scores = _columns(site, plan)
+    x, y = _columns(site, plan)
     # Scores are products with genotypes, and loadings on a single row make them that row.
-    asked = plan.asked()
-    return exposed.moments(x, y, asked.traits, rows=scores, panel=asked.pca or "")
+    rows, named = of_genotypes(plan.asked(), x)
+    return exposed.moments(x, y, plan.asked().traits, rows=rows, panel=named)
 
 
 def _exposure_of_design(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
-    x, y, scores = _columns(site, plan)
-    asked = plan.asked()
-    return exposed.model(x, y, asked.traits, rows=scores, panel=asked.pca or "")
+    x, y = _columns(site, plan)
+    rows, named = of_genotypes(plan.asked(), x)
+    return exposed.model(x, y, plan.asked().traits, rows=rows, panel=named)
 
 
 def _exposure_of_rows(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
-    x, y, _ = _columns(site, plan)
+    x, y = _columns(site, plan)
     panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+    if issubclass(_ROWS[plan.statistic][0], linear.DOSAGE_SUMS):
+        panel = dosage_panel(inputs)
     return exposed.model(x, y, plan.asked().traits, rows=plan.rows, panel=panel)
 
 
-def _columns(site: Site, plan: Plan) -> tuple[NDArray, NDArray, int]:
-    """Covariates, traits, and how many of the covariates are scores of a PCA."""
+def _columns(site: Site, plan: Plan) -> tuple[NDArray, NDArray]:
     asked = plan.asked()
     x = covariates(site, asked)
-    return x, site.table.columns(asked.traits, "trait"), x.shape[1] - len(asked.covariates)
+    return x, traits(site, asked, x)
 
 
 def _width_of(statistic: str) -> Callable[[LinearParameters, int], int]:

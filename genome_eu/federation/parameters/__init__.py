@@ -11,10 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.errors import BundleError
-from genome_eu.federation.parameters import counts, linear, pca, variants
+from genome_eu.federation.parameters import (
+    counts,
+    dosages,
+    filters,
+    ld,
+    linear,
+    logistic,
+    pca,
+    scores,
+    variants,
+    wgr,
+)
 from genome_eu.federation.parameters.types import Frozen, Input
 
-_KINDS = (variants, counts, linear, pca)
+_KINDS = (variants, counts, dosages, filters, ld, linear, logistic, pca, scores, wgr)
 
 #: The parameters of each statistic.
 PARAMETERS: Mapping[str, type[Frozen]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from genome_eu.federation.parameters.types import PANEL, Columns, Frozen, Input, Names
 
@@ -20,8 +21,15 @@ class GenotypeCountsParameters(Frozen):
     groups: Names
 
 
+class HaploidCountsParameters(GenotypeCountsParameters):
+    """The same for rows where some people have one copy."""
+
+    ploidy: Literal["x", "y", "mt"]
+
+
 PARAMETERS: Mapping[str, type[Frozen]] = {
     "group_sizes": GroupSizesParameters,
     "genotype_counts": GenotypeCountsParameters,
+    "haploid_counts": HaploidCountsParameters,
 }
-INPUTS: Mapping[str, Mapping[str, Input]] = {"genotype_counts": PANEL}
+INPUTS: Mapping[str, Mapping[str, Input]] = {"genotype_counts": PANEL, "haploid_counts": PANEL}

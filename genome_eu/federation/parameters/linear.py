@@ -18,7 +18,9 @@ class TraitMomentsParameters(ModelParameters):
 class LinearParameters(ModelParameters):
     """A linear model: traits, covariates, and their agreed origins.
 
-    `groups` has the group of each trait: traits of a group share their people at every site.
+    `groups` has the group of each trait: traits of a group share their people at every site. Where
+    the sites have not listed their rows before, `as_listed` lets each withhold those that it does
+    not list, instead of refusing the panel.
     """
 
     groups: Annotated[tuple[int, ...], FailFast()]
@@ -27,6 +29,7 @@ class LinearParameters(ModelParameters):
     covariate_mean: Reals
     covariate_scale: Reals
     site_effects: bool
+    as_listed: bool = False
 
     @field_validator("groups")
     @classmethod
@@ -44,9 +47,15 @@ PARAMETERS: Mapping[str, type[Frozen]] = {
     "linear_mean": LinearParameters,
     "linear_raw": LinearParameters,
     "linear_complete": LinearParameters,
+    "linear_mean_dosage": LinearParameters,
+    "linear_raw_dosage": LinearParameters,
+    "linear_complete_dosage": LinearParameters,
 }
 INPUTS: Mapping[str, Mapping[str, Input]] = {
     "linear_mean": PANEL,
     "linear_raw": PANEL,
     "linear_complete": PANEL,
+    "linear_mean_dosage": PANEL,
+    "linear_raw_dosage": PANEL,
+    "linear_complete_dosage": PANEL,
 }

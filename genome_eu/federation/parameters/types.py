@@ -26,5 +26,6 @@ class Frozen(BaseModel):
 #: An array that may come with a statistic: its NumPy type and number of dimensions.
 Input = tuple[str, int]
 
-#: The panel of a question, as `stats.variants.encode` writes it.
-PANEL: dict[str, Input] = {"panel": ("|u1", 1)}
+#: The panel of a question, as `stats.variants.encode` writes it; or, where one's own cohort is
+#: asked, places among its rows.
+PANEL: dict[str, Input] = {"panel": ("|u1", 1), "places": ("<i8", 1)}

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from genome_eu.errors import UsageError
-from genome_eu.federation.parameters.counts import GenotypeCountsParameters, GroupSizesParameters
+from genome_eu.federation.answer import Answer
+from genome_eu.federation.parameters.counts import (
+    GenotypeCountsParameters,
+    GroupSizesParameters,
+    HaploidCountsParameters,
+)
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.protocols.panel import Panel, Rounds
+from genome_eu.federation.protocols.ploidy import in_row_order, kinds
 from genome_eu.stats import counts
-from genome_eu.stats.counts import GenotypeCounts, GroupSizes
+from genome_eu.stats.counts import GenotypeCounts, GroupSizes, HaploidCounts
+from genome_eu.stats.states import SiteAlleles, site_alleles
 
 
 def groups(by: tuple[str, ...]) -> Rounds:
@@ -22,17 +31,33 @@ def groups(by: tuple[str, ...]) -> Rounds:
     return sorted({name for part in answer.by_site().values() for name in part.names})
 
 
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """Some rows: everybody and the groups, and the alleles of each site where it shows them."""
+
+    found: counts.Frequencies
+    sites: SiteAlleles | None
+
+
 def frequencies(panel: Panel, by: tuple[str, ...], labels: list[str], *, hwe: bool) -> Rounds:
-    """Finished shards of frequencies, lazily: (people per group, iterator)."""
-    answer = yield Ask(
-        GenotypeCounts,
-        GenotypeCountsParameters(by=by, groups=tuple(labels)),
-        panel.inputs,
-        panel.size,
-    )
+    """Finished shards of frequencies, lazily, in row order; a round for each kind of rows."""
+    apart = kinds(panel)
+    haploid = set(apart) != {"diploid"}
 
-    def finished() -> Iterator[counts.Frequencies]:
-        for part in answer.shards():
-            yield counts.finalize(part, hwe=hwe)
+    def finished(answer: Answer) -> Iterator[Finished]:
+        for part, of_sites in answer.shards_of_sites():
+            found = counts.finalize(part, hwe=hwe, haploid=haploid)
+            yield Finished(found, site_alleles(of_sites) if of_sites else None)
 
-    return finished()
+    shards = {}
+    for kind, rows in apart.items():
+        asked: dict[str, Any] = {"by": by, "groups": tuple(labels)}
+        if kind == "diploid":
+            answer = yield Ask(
+                GenotypeCounts, GenotypeCountsParameters(**asked), rows.inputs, rows.size
+            )
+        else:
+            parameters = HaploidCountsParameters(**asked, ploidy=kind)
+            answer = yield Ask(HaploidCounts, parameters, rows.inputs, rows.size)
+        shards[kind] = finished(answer)
+    return in_row_order(panel, shards)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -14,6 +15,8 @@ from genome_eu.federation.answer import Answer
 from genome_eu.federation.parameters.variants import VariantListParameters
 from genome_eu.federation.plan import Ask
 from genome_eu.stats import variants
+from genome_eu.stats.harmonize import How, join
+from genome_eu.stats.ploidy import classes
 from genome_eu.stats.variants import VariantList
 
 Rounds = Generator[Ask, Answer, Any]
@@ -23,7 +26,9 @@ Rounds = Generator[Ask, Answer, Any]
 class Panel:
     """The rows of a question, what names them to a site, and what was left out on the way.
 
-    `names(start, stop)` gives the lines of `rows` in a range; `contigs` are in order of appearance.
+    `names(start, stop)` gives the lines of `rows` in a range; `contigs` are in order of appearance;
+    `ploidy` is the class of each row (`stats.ploidy`). Without text in `inputs`, the rows are those
+    of the one cohort that is asked, or some `places` among them.
     """
 
     size: int
@@ -32,6 +37,28 @@ class Panel:
     inputs: dict[str, NDArray]
     left_out: dict[str, Any] = field(default_factory=dict)
     build: str = "unknown"
+    report: dict[str, dict[str, int]] = field(default_factory=dict)
+    ploidy: NDArray = field(default_factory=lambda: np.empty(0, np.int8))
+
+    def take(self, places: NDArray) -> Panel:
+        """Some of the rows, by their places; the panel itself if they are all, in its order."""
+        if places.size == self.size and np.array_equal(places, np.arange(self.size)):
+            return self
+
+        def names(start: int, stop: int) -> pd.DataFrame:
+            mine = places[start:stop]
+            if not mine.size:
+                return self.names(0, 0)
+            first = int(mine.min())
+            return self.names(first, int(mine.max()) + 1).iloc[mine - first]
+
+        rows = names(0, places.size) if "panel" in self.inputs else None
+        inputs = {"places": places} if rows is None else {"panel": variants.encode(rows)}
+        if rows is None and "places" in self.inputs:
+            inputs = {"places": self.inputs["places"][places]}
+        return replace(
+            self, size=places.size, names=names, inputs=inputs, ploidy=self.ploidy[places]
+        )
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -41,32 +68,75 @@ class Panel:
     @property
     def digest(self) -> str | None:
         """What names the panel in the provenance of a result."""
-        return variants.digest(self.inputs["panel"]) if self.inputs else None
+        return variants.digest(self.inputs["panel"]) if "panel" in self.inputs else None
 
 
-def agree() -> Rounds:
-    """Intersect the lists of all sites."""
+def agree(how: How = "intersection", given: pd.DataFrame | None = None) -> Rounds:
+    """Join the lists of all sites: one round, in which each sends the rows it may name.
+
+    Parameters
+    ----------
+    how : {"intersection", "union"}
+        Rows that every site lists, or those that any does.
+    given : DataFrame, optional
+        Rows to keep to (contig, position, ref, alt), whoever lists them.
+    """
     answer = yield Ask(VariantList, VariantListParameters())
     lists = answer.by_site()
     build = _common_build({site: int(part.build) for site, part in lists.items()})
-    rows = variants.intersect({site: variants.decode(part.text) for site, part in lists.items()})
-    text = variants.encode(rows)
+    named = {site: variants.decode(part.text) for site, part in lists.items()}
+    joined = join(named, how, given)
+    rows = joined.rows
     left_out: dict[str, Any] = {}
     for site, part in lists.items():
         left_out[site] = {
-            "rows not on autosomes": int(part.rows_total - part.rows_listed - part.rows_withheld),
+            "rows of unknown ploidy": int(part.rows_total - part.rows_listed - part.rows_withheld),
             "rows withheld by policy": int(part.rows_withheld),
-            "rows not at every site": int(part.rows_listed) - len(rows),
+            **_left_out(joined.report[site], how, len(rows)),
         }
     contigs = [str(contig) for contig in rows["contig"].unique()]
     return Panel(
         len(rows),
         contigs,
         lambda start, stop: rows.iloc[start:stop],
-        {"panel": text},
+        {"panel": variants.encode(rows)},
         {"panel": left_out},
         build,
+        joined.report,
+        classes(rows["contig"].to_numpy(object), rows["position"].to_numpy(np.int64), build),
     )
+
+
+def unlisted(rows: pd.DataFrame) -> Panel:
+    """Rows that are asked about without asking who lists them: no round.
+
+    Their build is not known, so that of a sex chromosome no row has a ploidy.
+    """
+    ploidy = classes(
+        rows["contig"].to_numpy(object), rows["position"].to_numpy(np.int64), "unknown"
+    )
+    return Panel(
+        len(rows),
+        [str(contig) for contig in rows["contig"].unique()],
+        lambda start, stop: rows.iloc[start:stop],
+        {"panel": variants.encode(rows)},
+        ploidy=ploidy,
+    )
+
+
+def _left_out(report: dict[str, int], how: How, size: int) -> dict[str, int]:
+    """What a person should know of a site's list; all of it is in the report."""
+    told = {
+        "rows listed twice": report["listed_twice"],
+        "palindromic rows the other way round": report["palindromic"],
+        "indels the other way round": report["indel"],
+        "exchanged rows with other alleles": report["multiallelic"],
+        "rows with another reference base": report["mismatch"],
+    }
+    told = {what: rows for what, rows in told.items() if rows}
+    if how == "intersection":
+        told["rows not at every site"] = report["listed"] - size
+    return told
 
 
 def _common_build(builds: dict[str, int]) -> str:

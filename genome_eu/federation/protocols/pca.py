@@ -42,6 +42,7 @@ class PcaResult:
     loadings: NDArray  # (rows, components), unit norm
     frequency: NDArray  # (rows,), NaN where withheld
     used: NDArray  # bool (rows,): rows that vary and are not withheld
+    counted: int  # M: rows that are not withheld
     people: dict[str, int]
     means: dict[str, NDArray]  # mean score per site, (components,)
     rounds: int
@@ -79,6 +80,7 @@ class PcaRows:
             id=pca_id,
             # Rows that do not vary, or that nobody is called in, are zeros of Z: they count in M.
             eigenvalues=found.eigenvalues / int(self.shown.sum()),
+            counted=int(self.shown.sum()),
             loadings=spread,
             frequency=np.where(self.called, self.frequency, np.nan),
             used=self.varies,

@@ -2,10 +2,12 @@
 
 from genome_eu.federation.questions.frequencies import FrequencyQuestions
 from genome_eu.federation.questions.gwas import GwasQuestions
+from genome_eu.federation.questions.ld import LdQuestions
 from genome_eu.federation.questions.run import Run
+from genome_eu.federation.questions.scores import ScoreQuestions
 
 
-class Questions(FrequencyQuestions, GwasQuestions):
+class Questions(FrequencyQuestions, GwasQuestions, LdQuestions, ScoreQuestions):
     """Every question that one cohort or many sites answer."""
 
 

@@ -71,6 +71,7 @@ class PcaQuestions(Asking):
             run,
             pca_id=found.id,
             rows_used=int(found.used.sum()),
+            rows_counted=found.counted,
             rows_total=panel.size,
             rounds=found.rounds,
             residual=found.residual,

@@ -23,6 +23,7 @@ class Run:
     panel: Panel | None = None
     cohorts: dict[str, str | None] = field(default_factory=dict)
     without_floors: set[str] = field(default_factory=set)
+    inflation: dict[str, Any] = field(default_factory=dict)
 
     def record(self, answer: Answer) -> None:
         """Remember what each site released."""
@@ -67,4 +68,4 @@ class Run:
             "sites_without_floors": sorted(self.without_floors),
             "left_out": self.left_out,
             "releases": self.releases,
-        }
+        } | ({"inflation": self.inflation} if self.inflation else {})

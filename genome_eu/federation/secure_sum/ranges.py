@@ -50,9 +50,22 @@ RANGES: Mapping[str, Range] = {
     "people": _counted(1),
     "called": _counted(1),
     "missing": _counted(1),
-    "allele_count": _counted(2),
+    # Whole for hard calls; of dosages they are multiples of 2^-14, and of 2^-28 where squared.
+    "allele_count": Range(2, people=2, fraction=_PRODUCT),
+    "dosage_sum": Range(2, people=2, fraction=_PRODUCT),
+    "dosage_square": Range(4, people=2, fraction=_PRODUCT),
+    "hard_called": _counted(1),
+    "hard_count": _counted(2),
     "het": _counted(1),
     "hom_alt": _counted(1),
+    "haploid": _counted(1),
+    "lost": _counted(1),
+    # Of two rows: Σg ≤ 2N, and Σg², Σg·g' ≤ 4N.
+    "dosage_a": _counted(2),
+    "dosage_b": _counted(2),
+    "square_a": _counted(4),
+    "square_b": _counted(4),
+    "dosage_product": _counted(4),
     "trait_people": _counted(1),
     "covariate_people": _counted(1),
     "intercepts": Range(1),
@@ -69,9 +82,49 @@ RANGES: Mapping[str, Range] = {
     "xx": Range(4, people=2, fraction=_PRODUCT),
     "xy": Range(4, people=2, fraction=_PRODUCT),
     "yy": Range(4, people=2, fraction=_PRODUCT),
+    # Centred dosages are at most 2 in size.
+    "gram": Range(4, people=2, fraction=_PRODUCT),
+    # Predictions explain a part of a trait, for which Σy² ≤ 4N; what exceeds that is refused.
+    "z": Range(2, people=2, fraction=_PRODUCT),
+    "zz": Range(4, people=2, fraction=_PRODUCT),
+    "zy": Range(4, people=2, fraction=_PRODUCT),
+    "square": Range(4, people=2, fraction=_PRODUCT),
+    "y": Range(2, people=2, fraction=_PRODUCT),
+    # −ln of a probability; one below e^−700 is none that a ridge comes to.
+    "loss": Range(700, people=2, fraction=_PRODUCT),
+    "held_out": Range(700, people=2, fraction=_PRODUCT),
+    # Residuals and Firth's penalty are at most 1.5 in size, weights 1/4, and leverages 1.
+    "cases": _counted(1),
+    "controls": _counted(1),
+    "sites": Range(1),
+    "score": Range(4, people=2, fraction=_PRODUCT),
+    "information": Range(4, people=2, fraction=_PRODUCT),
+    "curvature": Range(4, people=2, fraction=_PRODUCT),
+    "called_cases": _counted(1),
+    "called_controls": _counted(1),
+    "alleles_cases": Range(2, people=2, fraction=_PRODUCT),
+    "alleles_controls": Range(2, people=2, fraction=_PRODUCT),
+    "squares": Range(4, people=2, fraction=_PRODUCT),
+    "gr": Range(4, people=2, fraction=_PRODUCT),
+    "mr": Range(2, people=2, fraction=_PRODUCT),
+    "cube": Range(16, people=2, fraction=_PRODUCT),
+    "fourth": Range(64, people=2, fraction=_PRODUCT),
+    # Log-likelihoods and cumulants grow with the linear predictor; what exceeds 1,000 a person is
+    # refused. A sum of weights below e^−1000 is none.
+    "loglik": Range(2**10, people=2, fraction=_PRODUCT),
+    "log_weight": Range(2**10, fraction=_PRODUCT),
+    "cumulant": Range(2**10, people=2, fraction=_PRODUCT),
+    "slope": Range(4, people=2, fraction=_PRODUCT),
+    "spread": Range(16, people=2, fraction=_PRODUCT),
+    "least": Range(4, people=2, fraction=_PRODUCT),
+    "most": Range(4, people=2, fraction=_PRODUCT),
     # A row of Z has Σz² ≤ 2N, as no variance of g exceeds 4p(1−p), and loadings have unit norm:
     # |z·ZᵀQ| ≤ ‖z‖·‖Z‖ ≤ 2N√rows. Twice that is allowed for.
     "projected": Range(4, people=2, rows=1, fraction=_PRODUCT),
+    "polygenic_bins": _counted(1),
+    # In expected standard deviations, but weights and frequencies come from outside.
+    "polygenic_sum": Range(2**112, fraction=128),
+    "polygenic_square": Range(2**112, fraction=128),
     # Scores are divided by the root of the eigenvalue: Σs² ≤ 1. Four times that is allowed for.
     "score_sum": Range(2, people=1, fraction=60),
     "score_square": Range(4, fraction=60),

@@ -18,6 +18,7 @@ from genome_eu.federation.secure_sum.ready import FEWEST_SITES, Ready
 from genome_eu.federation.secure_sum.ring import Words
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, declared, has_rows
 from genome_eu.stats.counts import GroupSizes
+from genome_eu.stats.qc.removed import RemovedCounts
 from genome_eu.stats.variants import VariantList
 
 # Fields on which sites agree because the plan decides them, from the plan and the sizes of the
@@ -41,10 +42,18 @@ def _rows(part: VariantList) -> VariantList:
     return replace(part, rows_withheld=np.array(0), rows_total=part.rows_listed)
 
 
+def _untold(part: RemovedCounts) -> RemovedCounts:
+    """Nothing: how many people a site removes is its own number."""
+    no = np.array(False)
+    nobody = np.zeros_like(part.removed)
+    return RemovedCounts(total=np.array(0), removed=nobody, total_shown=no, reasons_shown=no)
+
+
 # Names are no sums. They are released as what they are, and tell nothing but names.
 _OPENLY: Mapping[type[Aggregate], Callable[[Any], Aggregate]] = {
     GroupSizes: _names,
     VariantList: _rows,
+    RemovedCounts: _untold,
 }
 
 

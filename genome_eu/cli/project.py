@@ -1,0 +1,48 @@
+"""`genome-eu project`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from genome_eu.cli.asking import AsJson, OnDask, OnDevice, Out, finish, open_target
+from genome_eu.errors import BadInput
+
+
+def project(
+    cohort: Annotated[
+        str,
+        typer.Argument(help="A cohort (*.vcz, or its URL); or the site.toml that will be asked."),
+    ],
+    out: Out,
+    pca: Annotated[Path, typer.Option(help="The --out folder of `genome-eu pca`.")],
+    dask: OnDask = None,
+    device: OnDevice = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Scores of people on an earlier PCA; they stay here, and --pcs takes the folder.
+
+    With a site.toml the site keeps them as well, for a GWAS that names the PCA's id.
+    """
+    from genome_eu.compute import connected
+    from genome_eu.federation.single import Cohort, open_site_cohort
+    from genome_eu.formats.parquet import read_pca
+
+    loadings = pca / "pca.parquet"
+    if not loadings.exists():
+        raise BadInput(f"--pca {pca}: no pca.parquet there; give the --out folder of a PCA")
+    if cohort.endswith(".toml"):
+        asked = open_site_cohort(cohort)
+    else:
+        asked = cast(Cohort, open_target(cohort, out, None, None, None))
+    with connected(dask):
+        asked.use_device(device)
+        run, found = asked.project_run(read_pca(loadings))
+    summary = {
+        "pca_id": found.pca_id,
+        "rows_found": found.attrs["rows_found"],
+        "rows_absent": found.attrs["rows_absent"],
+    }
+    finish(out, run, found.to_files(out), summary, as_json)

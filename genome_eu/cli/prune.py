@@ -1,0 +1,84 @@
+"""`genome-eu prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genome_eu.cli.asking import (
+    AsJson,
+    ExchangeOption,
+    Key,
+    OnDask,
+    OnDevice,
+    Out,
+    Rows,
+    Target,
+    Without,
+    finish,
+    open_target,
+)
+
+if TYPE_CHECKING:
+    from genome_eu.federation.questions import Questions, Run
+    from genome_eu.results import PruneResult
+
+PairMissing = Annotated[
+    str,
+    typer.Option(
+        help="Missing calls: pairwise (PLINK's r²), or fill with each site's commonest genotype."
+    ),
+]
+KeepLongRange = Annotated[
+    bool,
+    typer.Option("--keep-long-range", help="Keep the regions of long-range LD of the build."),
+]
+
+
+def prune(
+    target: Target,
+    out: Out,
+    window: Annotated[
+        str, typer.Option(help="Where rows are compared: 500kb, or a number of rows.")
+    ] = "500kb",
+    r2: Annotated[
+        float, typer.Option(help="Of two rows with a larger squared correlation one goes.")
+    ] = 0.2,
+    step: Annotated[int, typer.Option(help="Rows that a window of rows moves on by.")] = 1,
+    keep_long_range: KeepLongRange = False,
+    missing: PairMissing = "pairwise",
+    rows: Rows = None,
+    dask: OnDask = None,
+    device: OnDevice = "auto",
+    without: Without = None,
+    key: Key = None,
+    exchange_option: ExchangeOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """LD pruning (PLINK 2's --indep-pairwise); the folder is what --rows of others takes."""
+    from genome_eu.compute import connected
+
+    asked = open_target(target, out, without, key, exchange_option, rows)
+    with connected(dask):
+        asked.use_device(device)
+        run, found, paths = pruned(
+            asked,
+            out,
+            window=window,
+            r2=r2,
+            step=step,
+            keep_long_range=keep_long_range,
+            missing=missing,
+        )
+    summary = {"rows_kept": found.attrs["rows_kept"], "rows_total": found.attrs["rows_total"]}
+    finish(out, run, paths, summary, as_json)
+
+
+def pruned(
+    asked: Questions, out: Path, *, window: str, **options: Any
+) -> tuple[Run, PruneResult, list[Path]]:
+    """Prune and write the files of the result, all but its record."""
+    run, found = asked.prune_run(window, **options)
+    return run, found, found.to_files(out)

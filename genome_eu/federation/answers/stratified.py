@@ -1,0 +1,87 @@
+"""A site's score tests under null models of its own, in one round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genome_eu.disclosure import Facts
+from genome_eu.disclosure.budget import Exposure
+from genome_eu.disclosure.checks import withhold_tests
+from genome_eu.errors import BundleError
+from genome_eu.federation.answers import logistic as logistic_answers
+from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.exposed import Exposed
+from genome_eu.federation.parameters.logistic import LogisticParameters
+from genome_eu.federation.plan import Plan, array_digest
+from genome_eu.stats import logistic
+
+if TYPE_CHECKING:
+    from genome_eu.federation.site import Site
+
+
+def _fitted(site: Site, plan: Plan) -> tuple[logistic.Fitted, Facts]:
+    if not plan.asked().site_effects:
+        raise BundleError("logistic_stratified has an intercept for every site")
+    design, facts = logistic_answers.model(site, plan)
+    return logistic.fit_own_null(design), replace(facts, columns=design.width)
+
+
+def _stratified(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
+    found = site.located(plan, inputs)
+    fitted, facts = _fitted(site, plan)
+    width = logistic.numbers_per_row(fitted.design.width, fitted.design.traits, raw=False)
+    columns = fitted.design.width + 2
+    start = 0
+    for part in site.stream(
+        plan,
+        found.rows,
+        logistic.summarize_stratified,
+        fitted,
+        width=width + columns,
+        columns=columns,
+    ):
+        listed = found.listed[start : start + part.rows]
+        start += part.rows
+        # Rows below the floor are as good as absent, so that neither shows which of them it is.
+        if not listed.all():
+            part = withhold_tests(part, _of_traits(listed, part.shown), ("association",))
+        yield part, facts
+
+
+def _of_traits(listed: NDArray, shown: NDArray) -> NDArray:
+    return np.broadcast_to(listed[:, None], shown.shape)
+
+
+def _exposure(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
+    fitted, _ = _fitted(site, plan)
+    design = fitted.design
+    multiplied = [
+        np.column_stack(
+            [
+                fitted.weight[:, trait, None] * (design.x - fitted.centre[trait]),
+                fitted.weight[:, trait],
+                fitted.residual[:, trait],
+                design.y[:, trait],
+            ]
+        )
+        for trait in range(design.traits)
+    ]
+    panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+    return exposed.weighted(
+        design.included, multiplied, plan.asked().traits, rows=plan.rows, panel=panel
+    )
+
+
+def _width(asked: LogisticParameters, people: int) -> int:
+    columns = len(asked.covariate_mean)
+    return logistic.numbers_per_row(columns, len(asked.traits), raw=False) + columns + 2
+
+
+ANSWERING: Mapping[str, Answering] = {
+    "logistic_stratified": Answering(_stratified, _exposure, _width)
+}

@@ -1,0 +1,134 @@
+"""What leaves of dosages: sums of few certain carriers do not, however many others are uncertain."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genome_eu.disclosure import Facts, load_policy
+from genome_eu.disclosure.publisher import published
+from genome_eu.disclosure.rules import RULES
+from genome_eu.errors import Refused
+from genome_eu.stats import dosages, linear
+from tests import simulate
+from tests.disclosure.test_checks import policies, small
+from tests.kernels.test_dense import draw_codes
+from tests.oracles import dosages as oracle
+
+DEFAULT = load_policy("default")
+PEOPLE, ROWS = 60, 6
+SUMMARIZE = {
+    linear.DosageMeanSums: linear.summarize_mean,
+    linear.DosageRawSums: linear.summarize_raw,
+    linear.DosageCompleteSums: linear.summarize_complete,
+}
+
+
+def drawn(missing: float, seed: int) -> np.ndarray:
+    """Dosages (rows, people), −1 where missing: rare and common, certain and uncertain."""
+    rng = np.random.default_rng(seed)
+    dosage = oracle.of_codes(draw_codes(ROWS, PEOPLE, 0.0, seed))
+    certain = rng.binomial(2, rng.beta(0.3, 1.0, (ROWS, 1)), dosage.shape)
+    dosage = np.where(rng.random(dosage.shape) < rng.choice([0.9, 1.0]), certain, dosage)
+    dosage[rng.random(dosage.shape) < missing] = -1
+    return dosage
+
+
+def row_sums(kind: type, dosage: np.ndarray) -> linear.RowSums:
+    rng = np.random.default_rng(1)
+    people = dosage.shape[1]
+    effects = kind is not linear.DosageRawSums
+    design = linear.design(
+        rng.normal(size=(people, 1)), rng.normal(size=(people, 1)), site_effects=effects
+    )
+    return SUMMARIZE[kind](simulate.dense(dosage), design, kind)
+
+
+def facts(people: int = PEOPLE) -> Facts:
+    return Facts(people=people, groups=(Facts(people=people, leverage=0.1),))
+
+
+def few_carry(dosage: np.ndarray, floor: int, policy) -> bool:
+    """Whether either allele may be that of few people, by dosages or by hard calls."""
+    known = dosage[dosage >= 0]
+    calls = oracle.hard_calls(known)
+    calls = calls[calls >= 0]
+    for copies, certain in ((known.sum(), calls.sum()), ((2 - known).sum(), (2 - calls).sum())):
+        if small(copies, floor, policy) or (copies > 0 and certain < floor):
+            return True
+    return False
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from((0.0, 0.05, 0.3)),
+    st.integers(0, 2**32 - 1),
+    policies(),
+    st.sampled_from(list(SUMMARIZE)),
+)
+def test_rows_of_an_association(missing, seed, policy, kind):
+    dosage = drawn(missing, seed)
+    found, _ = RULES[kind](row_sums(kind, dosage), policy, facts())
+    for row in range(ROWS):
+        lacking = int((dosage[row] < 0).sum())
+        few = kind is not linear.DosageMeanSums and 0 < lacking < policy.missing_floor
+        hidden = few or few_carry(dosage[row], policy.association_floor, policy)
+        assert found.shown[row, 0] == (not hidden)
+    for item in fields(found):
+        if item.metadata["gate"] in ("association", "missing"):
+            assert not getattr(found, item.name)[~found.shown[:, 0]].any(), item.name
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from((0.0, 0.05, 0.3)), st.integers(0, 2**32 - 1), policies())
+def test_sums_of_dosages(missing, seed, policy):
+    dosage = drawn(missing, seed)
+    part = dosages.summarize(simulate.dense(dosage), np.zeros(PEOPLE, int))
+    for found in (
+        RULES[dosages.DosageCounts](part, policy, Facts(people=PEOPLE))[0],
+        published(part, policy, None),
+    ):
+        for row in range(ROWS):
+            alleles = not few_carry(dosage[row], policy.allele_floor, policy)
+            known = dosage[row][dosage[row] >= 0]
+            calls = oracle.hard_calls(known)
+            classes = [int((calls == copies).sum()) for copies in range(3)]
+            uncertain = bool((calls < 0).any())
+            genotypes = alleles and not any(
+                small(size, policy.genotype_floor, policy)
+                or (uncertain and size < policy.genotype_floor)
+                for size in classes
+            )
+            assert (found.alleles_shown[row], found.genotypes_shown[row]) == (alleles, genotypes)
+        for item in fields(found):
+            hidden = {"alleles": ~found.alleles_shown, "genotypes": ~found.genotypes_shown}
+            if item.metadata["gate"] in hidden:
+                assert not getattr(found, item.name)[hidden[item.metadata["gate"]]].any(), item.name
+
+
+def test_one_carrier_among_many_who_hardly_are():
+    """Ten alleles by dosages; but all that is multiplied by the trait is one person's."""
+    dosage = np.full((1, 2000), 0.005)
+    dosage[0, 0] = 2.0
+    assert dosage.sum() > DEFAULT.association_floor
+    for kind in SUMMARIZE:
+        people = facts(2000)
+        assert not RULES[kind](row_sums(kind, dosage), DEFAULT, people)[0].shown.any()
+    # Nor is the carrier found by being uncertain, where zeros are shown.
+    dosage[0, 0] = 1.5
+    shown = DEFAULT.model_copy(update={"show_zero": True})
+    assert not RULES[kind](row_sums(kind, dosage), shown, facts(2000))[0].shown.any()
+
+
+def test_few_people_are_refused():
+    dosage = drawn(0.0, 1)[:, : DEFAULT.min_people - 1]
+    part = dosages.summarize(simulate.dense(dosage), np.zeros(dosage.shape[1], int))
+    with pytest.raises(Refused, match="fewer than"):
+        RULES[dosages.DosageCounts](part, DEFAULT, Facts())
+    for kind in SUMMARIZE:
+        with pytest.raises(Refused, match="fewer than"):
+            RULES[kind](row_sums(kind, dosage), DEFAULT, facts(dosage.shape[1]))
