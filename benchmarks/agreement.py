@@ -38,6 +38,22 @@ def same_effects(own: Numbers, other: Numbers) -> str:
     return f"{', '.join(worst)} within {max(worst.values()):.0e}"
 
 
+def same_fits(own: Numbers, other: Numbers) -> str:
+    """As `same_effects` of fits by iteration, which PLINK ends early: within 2e-4."""
+    worst = {name: _relative(name, own[name], other[name], 2e-4, 1e-3) for name in ("beta", "se")}
+    return f"{', '.join(worst)} within {max(worst.values()):.0e}"
+
+
+def near_tests(own: Numbers, other: Numbers) -> str:
+    """Two tests of one hypothesis: statistics correlate to more than 0.999."""
+    z = own["t"].ravel(), other["t"].ravel()
+    both = ~np.isnan(z[0]) & ~np.isnan(z[1])
+    least = float(np.corrcoef(z[0][both], z[1][both])[0, 1])
+    if least < 0.999:
+        raise Disagreement(f"test statistics correlate only to {least:.5f}")
+    return f"z correlates to {least:.6f}"
+
+
 def same_components(own: Numbers, other: Numbers) -> str:
     """Eigenvalues within 1e-4, and scores of every component correlated to more than 0.999."""
     worst = _relative("eigenvalues", own["eigenvalues"], other["eigenvalues"], 1e-4)

@@ -23,6 +23,8 @@ from benchmarks.tile import write_tiled
 
 TRAITS = ("trait", *(f"t{one:03d}" for one in range(2, 201)))
 COVARIATES = ("age", "score", *(f"x{one:02d}" for one in range(3, 13)))
+# A binary trait: the fifth of people with the highest liability, which is the first trait's.
+CASES, _PREVALENCE = "cases", 0.2
 COMPONENTS = 10
 
 _REGIONS = (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3)  # of each population
@@ -30,7 +32,7 @@ _REGION_FST, _POPULATION_FST = 0.01, 0.006
 _CAUSAL = 100
 _HERITABILITY = 0.3
 _CHUNK = 2000
-_VERSION = 2
+_VERSION = 3
 # Written last: a folder that has one is complete.
 _RECORD = "recipe.json"
 
@@ -70,16 +72,20 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Model:
-    """A GWAS: the first so many traits and covariates, and what becomes of missing calls."""
+    """A GWAS: the first so many traits and covariates, and what becomes of missing calls.
+
+    A binary one has the one binary trait, by the test that `test` names.
+    """
 
     traits: int = 1
     covariates: int = 2
     missing: str = "mean"
+    test: str | None = None
 
     @property
     def trait_names(self) -> tuple[str, ...]:
         """Columns of the table of people."""
-        return TRAITS[: self.traits]
+        return TRAITS[: self.traits] if self.test is None else (CASES,)
 
     @property
     def covariate_names(self) -> tuple[str, ...]:
@@ -273,6 +279,8 @@ def _write_people(
     known = (covariates - [50, *[0] * others.shape[1]]) * [0.02, *[0.1] * others.shape[1]]
     rest = known.sum(axis=1, keepdims=True) + rng.standard_normal((people, traits))
     values = np.sqrt(_HERITABILITY) * genetic + np.sqrt(1 - _HERITABILITY) * rest
+    liability = values[:, 0]
+    cases = liability > np.quantile(liability, 1 - _PREVALENCE)
     table = pd.concat(
         [
             pd.DataFrame(
@@ -280,6 +288,7 @@ def _write_people(
             ),
             pd.DataFrame(covariates, columns=list(COVARIATES)).astype({"age": int}),
             pd.DataFrame(values.round(9), columns=list(TRAITS)),
+            pd.DataFrame({CASES: cases.astype(int)}),
         ],
         axis=1,
     )
@@ -287,5 +296,7 @@ def _write_people(
     fam.to_csv(dataset.prefix.with_suffix(".fam"), sep="\t", header=False, index=False)
     table.to_csv(dataset.table, sep="\t", index=False)
     for_plink = table.rename(columns={"sample_id": "#IID"})
-    for_plink[["#IID", *TRAITS]].to_csv(dataset.traits, sep="\t", index=False)
+    # PLINK has controls 1 and cases 2.
+    for_plink[CASES] += 1
+    for_plink[["#IID", *TRAITS, CASES]].to_csv(dataset.traits, sep="\t", index=False)
     for_plink[["#IID", *COVARIATES]].to_csv(dataset.covariates, sep="\t", index=False)

@@ -251,6 +251,52 @@ _PCA_LOOSE = Job(
 
 _COVARIATES = 12
 
+
+def _logistic(test: str, agrees: Agreement, label: str) -> Job:
+    model = Model(1, _COVARIATES, "mean", test)
+    numbers = partial(peers.plink_gwas, model=model, kind="logistic.hybrid", test="Z_STAT")
+    plink = partial(peers.plink_logistic_command, model=model)
+    return Job(
+        f"logistic-{test}-12x1",
+        f"Logistic GWAS, {label}, {_COVARIATES} covariates, nothing missing",
+        COMPLETE,
+        _own(ours.gwas_question(model), ours.logistic),
+        (Contender("PLINK 2", plink, numbers, agrees=agrees),),
+        ENGINE,
+    )
+
+
+_PRUNE = Job(
+    "prune",
+    "LD pruning, 500kb 0.2",
+    COMPLETE,
+    _own(ours.prune_question(), ours.kept_rows),
+    (
+        Contender(
+            "PLINK 2",
+            peers.plink_prune_command,
+            peers.plink_kept_rows,
+            agrees=agreement.same_arrays,
+        ),
+    ),
+    ENGINE,
+)
+_KINSHIP = Job(
+    "kinship",
+    "KING-robust kinship and unrelated people",
+    COMPLETE,
+    _own(ours.kinship_question(), ours.kept_people),
+    (
+        Contender(
+            "PLINK 2",
+            peers.plink_kinship_command,
+            peers.plink_kept_people,
+            agrees=agreement.same_arrays,
+        ),
+    ),
+    ENGINE,
+)
+
 JOBS = {
     job.name: job
     for job in (
@@ -273,6 +319,10 @@ JOBS = {
         _gwas_against_plink("gwas-drop-12x20", MISSING, Model(20, _COVARIATES, "drop")),
         _gwas("gwas-mean-12x1", MISSING, Model(1, _COVARIATES), beside="gwas-drop-12x1"),
         _gwas("gwas-mean-12x20", MISSING, Model(20, _COVARIATES), beside="gwas-drop-12x20"),
+        _logistic("firth", agreement.near_tests, "score and Firth's test"),
+        _logistic("hybrid", agreement.same_fits, "maximum likelihood"),
+        _PRUNE,
+        _KINSHIP,
         _PCA,
         _PCA_LOOSE,
     )

@@ -42,7 +42,8 @@ class Question:
         """The same in this process: the store is opened and the files are written."""
         command = getattr(importlib.import_module(f"genome_eu.cli.{self.name}"), self.name)
         with contextlib.redirect_stdout(io.StringIO()):
-            command(str(data.cohort), out, **self.options)
+            given = {option.replace("-", "_"): value for option, value in self.options.items()}
+            command(str(data.cohort), out, **given)
 
 
 def frequency_question(by: str = "", *, hwe: bool = True) -> Question:
@@ -55,7 +56,17 @@ def gwas_question(model: Model) -> Question:
         "covariates": ",".join(model.covariate_names),
         "missing": model.missing,
     }
+    if model.test is not None:
+        asked |= {"model": "logistic", "test": model.test}
     return Question("gwas", {**asked, "formats": "parquet"})
+
+
+def prune_question() -> Question:
+    return Question("prune", {"window": "500kb", "r2": 0.2, "keep-long-range": True})
+
+
+def kinship_question() -> Question:
+    return Question("kinship", {"unrelated": 0.0884})
 
 
 def pca_question(**options: Any) -> Question:
@@ -85,14 +96,28 @@ def frequencies(data: Dataset, out: Path) -> Numbers:
     }
 
 
-def gwas(data: Dataset, out: Path) -> Numbers:
+def logistic(data: Dataset, out: Path) -> Numbers:
+    found = gwas(data, out, statistic="z")
+    return found | {"t": found.pop("z")}
+
+
+def gwas(data: Dataset, out: Path, *, statistic: str = "t") -> Numbers:
     import pyarrow.parquet as pq
 
-    columns = ["beta", "se", "t", "neg_log10_p"]
+    columns = ["beta", "se", statistic, "neg_log10_p"]
     # Trait after trait within a row; millions of tests are too many for anything but columns.
     found = pq.read_table(out / "gwas.parquet", columns=columns)
     shape = (data.recipe.variants, -1)
     return {name: found[name].to_numpy().reshape(shape) for name in columns}
+
+
+def kept_rows(data: Dataset, out: Path) -> Numbers:
+    return {"kept": np.array(sorted((out / "kept.prune.in").read_text().split()))}
+
+
+def kept_people(data: Dataset, out: Path) -> Numbers:
+    lines = (out / "kinship.king.cutoff.in.id").read_text().split()
+    return {"kept": np.array(sorted(lines[1:]))}
 
 
 def pca(data: Dataset, out: Path) -> Numbers:

@@ -34,6 +34,7 @@ _POWER_ITERATIONS = 5
 _PCAONE_GB, _PCAONE_PART = 0.25, 1 / 8
 # The columns of a result that this project writes too, and no others.
 _GLM_COLUMNS = "cols=chrom,pos,ref,alt,nobs,beta,se,tz,p"
+_LOGISTIC_COLUMNS = "cols=chrom,pos,ref,alt,firth,nobs,beta,se,tz,p"
 
 # -- PLINK 2 -----------------------------------------------------------------------------------
 
@@ -55,6 +56,24 @@ def plink_gwas_command(data: Dataset, out: Path, threads: int, *, model: Model) 
     fit = ("--glm", "omit-ref", "hide-covar", _GLM_COLUMNS)
     given = ("--pfile", data.prefix, *traits, *covariates, *fit)
     return plink(*given, "--out", out / "plink", threads=threads)
+
+
+def plink_logistic_command(data: Dataset, out: Path, threads: int, *, model: Model) -> list[str]:
+    traits = ("--pheno", data.traits, "--pheno-name", *model.trait_names)
+    covariates = ("--covar", data.covariates, "--covar-name", *model.covariate_names)
+    fit = ("--glm", "omit-ref", "hide-covar", _LOGISTIC_COLUMNS)
+    given = ("--pfile", data.prefix, *traits, *covariates, *fit)
+    return plink(*given, "--out", out / "plink", threads=threads)
+
+
+def plink_prune_command(data: Dataset, out: Path, threads: int) -> list[str]:
+    asked = ("--indep-pairwise", "500kb", "0.2")
+    return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
+
+
+def plink_kinship_command(data: Dataset, out: Path, threads: int) -> list[str]:
+    asked = ("--king-cutoff", "0.0884")
+    return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
 
 
 def plink_pca_command(data: Dataset, out: Path, threads: int, *, how: str) -> list[str]:
@@ -83,10 +102,12 @@ def plink_frequencies(data: Dataset, out: Path) -> Numbers:
     return found | ({"hwe_p": _table(hardy)["P"].to_numpy()} if hardy.exists() else {})
 
 
-def plink_gwas(data: Dataset, out: Path, *, model: Model) -> Numbers:
+def plink_gwas(
+    data: Dataset, out: Path, *, model: Model, kind: str = "linear", test: str = "T_STAT"
+) -> Numbers:
     from pyarrow import csv
 
-    columns = {"beta": "BETA", "se": "SE", "t": "T_STAT", "p": "P"}
+    columns = {"beta": "BETA", "se": "SE", "t": test, "p": "P"}
     options = csv.ConvertOptions(
         include_columns=list(columns.values()),
         column_types=dict.fromkeys(columns.values(), "float64"),
@@ -94,7 +115,7 @@ def plink_gwas(data: Dataset, out: Path, *, model: Model) -> Numbers:
     )
     tab = csv.ParseOptions(delimiter="\t")
     tables = [
-        csv.read_csv(out / f"plink.{one}.glm.linear", parse_options=tab, convert_options=options)
+        csv.read_csv(out / f"plink.{one}.glm.{kind}", parse_options=tab, convert_options=options)
         for one in model.trait_names
     ]
     found: Numbers = {
@@ -103,6 +124,15 @@ def plink_gwas(data: Dataset, out: Path, *, model: Model) -> Numbers:
     }
     with np.errstate(divide="ignore"):
         return found | {"neg_log10_p": -np.log10(found.pop("p"))}
+
+
+def plink_kept_rows(data: Dataset, out: Path) -> Numbers:
+    return {"kept": np.array(sorted((out / "plink.prune.in").read_text().split()))}
+
+
+def plink_kept_people(data: Dataset, out: Path) -> Numbers:
+    lines = (out / "plink.king.cutoff.in.id").read_text().split()
+    return {"kept": np.array(sorted(lines[1:]))}
 
 
 def plink_pca(data: Dataset, out: Path) -> Numbers:
