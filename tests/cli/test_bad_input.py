@@ -561,8 +561,16 @@ def test_wrong_usage_exits_with_2_and_names_the_option(cli: Cli, args: list[str]
     ("asked", "formats", "says"),
     [
         (["freq"], "parquet,ssf", r"--formats ssf: choose among parquet, plink$"),
-        (["gwas", "--trait", "ldl"], "tsv", r"--formats tsv: choose among parquet, plink, ssf$"),
-        (["gwas", "--trait", "ldl"], ",", r"--formats: name at least one of parquet, plink, ssf$"),
+        (
+            ["gwas", "--trait", "ldl"],
+            "tsv",
+            r"--formats tsv: choose among parquet, plink, regenie, ssf$",
+        ),
+        (
+            ["gwas", "--trait", "ldl"],
+            ",",
+            r"--formats: name at least one of parquet, plink, regenie, ssf$",
+        ),
     ],
 )
 def test_format_that_is_not_written_is_a_wrong_usage(

@@ -120,7 +120,8 @@ def clump(dosage, contig, position, p, p1, r2, kb):
         for row in list(free):
             near = contig[row] == contig[index] and abs(position[row] - position[index]) < kb * 1000
             found = r_squared(dosage[index], dosage[row]) if near else None
-            if found is not None and found > Fraction(r2):
+            # The threshold as it is written: an r² of exactly 3/10 is not above 0.3.
+            if found is not None and found > Fraction(str(r2)):
                 members.append(row)
                 free.remove(row)
         clumps.append((index, members))

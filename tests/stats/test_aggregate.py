@@ -188,6 +188,8 @@ class TestDeclarations:
     def test_only_statistics_with_rows_come_in_shards(self):
         assert {name for name, kind in AGGREGATES.items() if has_rows(kind)} == {
             "genotype_counts",
+            "haploid_counts",
+            "logistic_stratified",
             "linear_mean",
             "linear_raw",
             "ld_filled",
@@ -225,5 +227,9 @@ class TestDeclarations:
         whole = {"pca_projection", "logistic_products", "logistic_spa"}
         whole |= {"logistic_firth", "logistic_fit", "ridge_block"}
         for name, kind in AGGREGATES.items():
-            flags = [item for item in fields(kind) if item.metadata["merge"] == "every"]
+            flags = [
+                item
+                for item in fields(kind)
+                if item.metadata["merge"] == "every" and "rows" in item.metadata["dims"]
+            ]
             assert bool(flags) == (has_rows(kind) and name not in whole)
