@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import genome_eu as ge
@@ -151,6 +151,9 @@ def pooled(simulated, trait, site, *, missing, site_effects, x_males):
 def test_association_in_every_kind_of_rows(
     simulated, missing, site_effects, site, block_size, rows_per_shard, trait, x_males
 ):
+    # A site with fewer males than a model has parameters refuses.
+    known = simulated.counted("y") & simulated.people[trait].notna().to_numpy()
+    assume(min(np.sum(known & (site == one)) for one in np.unique(site)) > 3)
     federation = simulate.split(
         simulated, site, block_size=block_size, rows_per_shard=rows_per_shard
     )
