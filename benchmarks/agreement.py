@@ -45,7 +45,7 @@ def same_fits(own: Numbers, other: Numbers) -> str:
 
 
 def near_tests(own: Numbers, other: Numbers) -> str:
-    """Two tests of one hypothesis: statistics correlate to more than 0.99; with more people, more."""
+    """Two tests of one hypothesis: statistics correlate to more than 0.99."""
     z = own["t"].ravel(), other["t"].ravel()
     both = ~np.isnan(z[0]) & ~np.isnan(z[1])
     least = float(np.corrcoef(z[0][both], z[1][both])[0, 1])

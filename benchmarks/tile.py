@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genome_eu.cohort import CohortStore, open_store
 from genome_eu.cohort.arrays import ZARR_2, create_array
-from genome_eu.cohort.packing import GROUP, write_packed_group
+from genome_eu.cohort.packing import GROUP, PackedStep, write_packed_group
 
 _VARIANTS_AT_ONCE = 1_000
 _COLUMN_CHUNK = 2**18
@@ -24,13 +24,15 @@ _COLUMN_CHUNK = 2**18
 class _Repeated:
     """The calls of a store, over and over."""
 
+    imputed = False
+
     def __init__(self, store: CohortStore) -> None:
         self._store = store
 
-    def pack(self, variants: slice, n_alts: NDArray) -> tuple[NDArray[np.uint8], bytes]:
+    def pack(self, variants: slice, n_alts: NDArray) -> PackedStep:
         """Packed rows of some variants; no alleles, so none to digest."""
         rows = np.arange(variants.start, variants.stop) % self._store.n_rows
-        return self._store.read(rows).packed, b""
+        return PackedStep(self._store.read(rows).packed, b"")
 
 
 def write_tiled(source: Path, target: Path, variants: pd.DataFrame) -> None:
