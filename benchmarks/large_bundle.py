@@ -38,6 +38,7 @@ from genome_eu.federation.secure_round import SecureRound
 from genome_eu.federation.study import Study
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import merge
+from genome_eu.stats.harmonize import join
 from genome_eu.stats.linear import MeanSums
 
 Row = dict[str, Any]
@@ -226,8 +227,8 @@ def names(rows: int) -> Row:
     del table
     decoded = variants.decode(text)
     steps.done("decode")
-    variants.intersect({"A": decoded, "B": decoded})
-    steps.done("intersect")
+    join({"A": decoded, "B": decoded}, "intersection")
+    steps.done("join")
     return {"bytes": int(text.size), "seconds": steps.seconds, "peaks": steps.peak}
 
 
