@@ -14,17 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import federation, growth, report
+from benchmarks import exactness, federation, growth, report
 from benchmarks.accounting import Pace, ProcessFailed, measured
 from benchmarks.data import SIZES, Size, prepare
-from benchmarks.jobs import ENGINE, JOBS, MISSING, PEERS, Limits
+from benchmarks.job import ENGINE, MISSING, PEERS, Limits
+from benchmarks.jobs import JOBS
 from benchmarks.session import Settings, environment, run_size
 
 _HERE = Path(__file__).resolve().parent
 _README, _RESULTS = _HERE / "README.md", _HERE / "results"
 
 # What each suite measures, told in pieces so that an interrupted one leaves what it has.
-SUITES = ("peers", "engine", "growth", "dask", "federation")
+SUITES = ("peers", "engine", "growth", "dask", "federation", "exact")
 _SIZES = {"peers": PEERS, "engine": ENGINE}
 Pieces = Iterator[list[dict[str, Any]]]
 
@@ -182,12 +183,19 @@ def _federation(suite: str, given: argparse.Namespace, settings: Settings) -> Pi
     yield from federation.pieces(settings, quick=given.quick)
 
 
+def _exact(suite: str, given: argparse.Namespace, settings: Settings) -> Pieces:
+    # The answers are the same whatever the number of threads.
+    if settings.limits.threads == given.threads[0]:
+        yield from exactness.pieces(settings, quick=given.quick)
+
+
 _PIECES: dict[str, Callable[[str, argparse.Namespace, Settings], Pieces]] = {
     "peers": _side_by_side,
     "engine": _side_by_side,
     "growth": _growth,
     "dask": _dask,
     "federation": _federation,
+    "exact": _exact,
 }
 
 

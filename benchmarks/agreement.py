@@ -26,6 +26,28 @@ def same_counts(own: Numbers, other: Numbers) -> str:
     return f"counts identical, HWE p within {worst:.0e}"
 
 
+def same_numbers(own: Numbers, other: Numbers) -> str:
+    """Counts and names must be identical, everything else equal in six digits."""
+    worst = {}
+    for name, theirs in other.items():
+        if theirs.dtype.kind != "f":
+            if not np.array_equal(own[name], theirs):
+                raise Disagreement(f"{name} differ")
+        else:
+            smallest = _SMALLEST.get(name, 1e-9)
+            worst[name] = _relative(name, own[name], theirs, 1e-5, smallest)
+    same = [name for name in other if name not in worst]
+    told = [f"{', '.join(same)} identical"] if same else []
+    if worst:
+        told.append(f"{', '.join(worst)} within {max(worst.values()):.0e}")
+    return "; ".join(told)
+
+
+# Sizes below which six digits are of more than the number itself: it is 1 less another that has
+# them, or a sum of terms that nearly cancel.
+_SMALLEST = {"MAF": 0.1}
+
+
 def same_effects(own: Numbers, other: Numbers) -> str:
     """Effects and whatever else both report, within 1e-5 of each other: PLINK prints six digits."""
     worst = {
@@ -46,12 +68,38 @@ def same_fits(own: Numbers, other: Numbers) -> str:
 
 def near_tests(own: Numbers, other: Numbers) -> str:
     """Two tests of one hypothesis: statistics correlate to more than 0.99."""
+    return _correlated(own, other, 0.99)
+
+
+def _correlated(own: Numbers, other: Numbers, least: float) -> str:
     z = own["t"].ravel(), other["t"].ravel()
     both = ~np.isnan(z[0]) & ~np.isnan(z[1])
-    least = float(np.corrcoef(z[0][both], z[1][both])[0, 1])
-    if least < 0.99:
-        raise Disagreement(f"test statistics correlate only to {least:.5f}")
-    return f"z correlates to {least:.6f}"
+    found = float(np.corrcoef(z[0][both], z[1][both])[0, 1])
+    if found < least:
+        raise Disagreement(f"test statistics correlate only to {found:.5f}")
+    return f"z correlates to {found:.6f}"
+
+
+def same_combined(own: Numbers, other: Numbers) -> str:
+    """PLINK 1.9 prints four digits of p-values, and four decimals of everything else."""
+    worst = {True: 0.0, False: 0.0}
+    for name, theirs in other.items():
+        digits = name.endswith("p")
+        limits = (1e-3, 1e-300) if digits else (1e-4, 1.0)
+        worst[digits] = max(worst[digits], _relative(name, own[name], theirs, *limits))
+    return f"{', '.join(other)}: p within {worst[True]:.0e}, the others within {worst[False]:.0e}"
+
+
+def same_scores(own: Numbers, other: Numbers) -> str:
+    """Scores of people within 1e-5 of the largest of their component; their signs are given."""
+    size = np.abs(own["scores"]).max(axis=0)
+    worst = _relative("scores", own["scores"] / size, other["scores"] / size, 1e-5, 1.0)
+    return f"scores within {worst:.0e}"
+
+
+def same_hypothesis(own: Numbers, other: Numbers) -> str:
+    """Two models of the same traits: statistics correlate to more than 0.8."""
+    return _correlated(own, other, 0.8)
 
 
 def same_components(own: Numbers, other: Numbers) -> str:

@@ -198,17 +198,19 @@ def simulate(dataset: Dataset) -> None:
         for start in range(0, recipe.variants, _CHUNK):
             stop = min(start + _CHUNK, recipe.variants)
             of_chunk = np.random.default_rng([recipe.seed, start])
-            dosage = _genotypes(of_chunk, stop - start, population)
+            dosage = simulated_calls(of_chunk, stop - start, population)
             mine = (causal >= start) & (causal < stop)
             genetic += _standardized(dosage[causal[mine] - start]).T @ effects[mine]
-            _lose_calls(np.random.default_rng([recipe.seed, start, 1]), dosage, recipe.missing)
-            bed.write(_bed_bytes(dosage).tobytes())
+            lose_calls(np.random.default_rng([recipe.seed, start, 1]), dosage, recipe.missing)
+            bed.write(bed_bytes(dosage).tobytes())
     bim = dataset.prefix.with_suffix(".bim")
     variant_table(recipe.variants).to_csv(bim, sep="\t", header=False, index=False)
     _write_people(dataset, rng, population, genetic)
 
 
-def _genotypes(rng: np.random.Generator, variants: int, population: NDArray) -> NDArray[np.uint8]:
+def simulated_calls(
+    rng: np.random.Generator, variants: int, population: NDArray
+) -> NDArray[np.uint8]:
     """Copies of ALT, (variants, people), from one draw each."""
     ancestral = np.exp(rng.uniform(np.log(0.01), np.log(0.5), (variants, 1)))
     region = _drifted(rng, np.repeat(ancestral, max(_REGIONS) + 1, axis=1), _REGION_FST)
@@ -229,7 +231,7 @@ def _drifted(rng: np.random.Generator, frequency: NDArray, fst: float) -> NDArra
     return np.clip(drawn, 0.002, 0.998)
 
 
-def _lose_calls(rng: np.random.Generator, dosage: NDArray[np.uint8], rate: float) -> None:
+def lose_calls(rng: np.random.Generator, dosage: NDArray[np.uint8], rate: float) -> None:
     if rate:
         lost = rng.integers(0, dosage.size, rng.binomial(dosage.size, rate))
         dosage.reshape(-1)[lost] = 3
@@ -240,7 +242,7 @@ def _standardized(dosage: NDArray) -> NDArray:
     return centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
 
 
-def _bed_bytes(dosage: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def bed_bytes(dosage: NDArray[np.uint8]) -> NDArray[np.uint8]:
     variants, people = dosage.shape
     codes = np.zeros((variants, -(-people // 4) * 4), dtype=np.uint8)
     codes[:, :people] = _BED_CODE[dosage]

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.accounting import ProcessFailed, measured
 from benchmarks.data import SIZES, Model, Size, prepare
-from benchmarks.jobs import MISSING
+from benchmarks.job import MISSING
 from benchmarks.session import Settings, environment
 
 Row = dict[str, Any]

@@ -12,7 +12,8 @@ import numpy as np
 
 from benchmarks.accounting import ProcessFailed
 from benchmarks.data import SIZES, Size, prepare
-from benchmarks.jobs import GROWTH, MISSING
+from benchmarks.job import MISSING
+from benchmarks.jobs import GROWTH
 from benchmarks.session import Settings, inside_one_process
 
 Row = dict[str, Any]

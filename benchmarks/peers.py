@@ -1,4 +1,4 @@
-"""The peers' side: PLINK 2, PCAone, sgkit, bio2zarr, each as its users would run it at its best.
+"""The peers' side but for PLINK: PCAone, sgkit, bio2zarr, as their users run them at their best.
 
 Run as a module (`python -m benchmarks.peers TASK STORE TABLE OUT`), it is sgkit's whole process.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.agreement import Disagreement, Numbers
+from benchmarks.agreement import Numbers
 from benchmarks.data import COMPONENTS, Dataset, Model
 
 if TYPE_CHECKING:
@@ -32,122 +31,6 @@ _CHUNK_GENOTYPES = 2 * 10**7
 _POWER_ITERATIONS = 5
 # What PCAone may take out of core, and the part of the float64 matrix that this is at the most.
 _PCAONE_GB, _PCAONE_PART = 0.25, 1 / 8
-# The columns of a result that this project writes too, and no others.
-_GLM_COLUMNS = "cols=chrom,pos,ref,alt,nobs,beta,se,tz,p"
-_LOGISTIC_COLUMNS = "cols=chrom,pos,ref,alt,firth,nobs,beta,se,tz,p"
-
-# -- PLINK 2 -----------------------------------------------------------------------------------
-
-
-def plink(*arguments: str | Path, threads: int) -> list[str]:
-    return ["plink2", *map(str, arguments), "--threads", str(threads)]
-
-
-def plink_frequency_command(
-    data: Dataset, out: Path, threads: int, *, asked: tuple[str, ...]
-) -> list[str]:
-    return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
-
-
-def plink_gwas_command(data: Dataset, out: Path, threads: int, *, model: Model) -> list[str]:
-    traits = ("--pheno", data.traits, "--pheno-name", *model.trait_names)
-    covariates = ("--covar", data.covariates, "--covar-name", *model.covariate_names)
-    # omit-ref: the effect is always that of ALT, as everywhere else here.
-    fit = ("--glm", "omit-ref", "hide-covar", _GLM_COLUMNS)
-    given = ("--pfile", data.prefix, *traits, *covariates, *fit)
-    return plink(*given, "--out", out / "plink", threads=threads)
-
-
-def plink_logistic_command(data: Dataset, out: Path, threads: int, *, model: Model) -> list[str]:
-    traits = ("--pheno", data.traits, "--pheno-name", *model.trait_names)
-    covariates = ("--covar", data.covariates, "--covar-name", *model.covariate_names)
-    fit = ("--glm", "omit-ref", "hide-covar", _LOGISTIC_COLUMNS)
-    given = ("--pfile", data.prefix, *traits, *covariates, *fit)
-    return plink(*given, "--out", out / "plink", threads=threads)
-
-
-def plink_prune_command(data: Dataset, out: Path, threads: int) -> list[str]:
-    asked = ("--indep-pairwise", "500kb", "0.2")
-    return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
-
-
-def plink_kinship_command(data: Dataset, out: Path, threads: int) -> list[str]:
-    asked = ("--king-cutoff", "0.0884")
-    return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
-
-
-def plink_pca_command(data: Dataset, out: Path, threads: int, *, how: str) -> list[str]:
-    asked = ("--pca", str(COMPONENTS), how)
-    return plink("--pfile", data.prefix, *asked, "--out", out / "plink", threads=threads)
-
-
-def plink_import_command(data: Dataset, out: Path, threads: int) -> list[str]:
-    return plink("--bfile", data.prefix, "--make-pgen", "--out", out / "plink", threads=threads)
-
-
-def _table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, sep="\t", na_values=["NA"], keep_default_na=False)
-
-
-def plink_frequencies(data: Dataset, out: Path) -> Numbers:
-    counts = _table(out / "plink.gcount")
-    columns = {
-        "n_hom_ref": "HOM_REF_CT",
-        "n_het": "HET_REF_ALT_CTS",
-        "n_hom_alt": "TWO_ALT_GENO_CTS",
-        "n_missing": "MISSING_CT",
-    }
-    found: Numbers = {name: counts[column].to_numpy() for name, column in columns.items()}
-    hardy = out / "plink.hardy"
-    return found | ({"hwe_p": _table(hardy)["P"].to_numpy()} if hardy.exists() else {})
-
-
-def plink_gwas(
-    data: Dataset, out: Path, *, model: Model, kind: str = "linear", test: str = "T_STAT"
-) -> Numbers:
-    from pyarrow import csv
-
-    columns = {"beta": "BETA", "se": "SE", "t": test, "p": "P"}
-    options = csv.ConvertOptions(
-        include_columns=list(columns.values()),
-        column_types=dict.fromkeys(columns.values(), "float64"),
-        null_values=["NA"],
-    )
-    tab = csv.ParseOptions(delimiter="\t")
-    tables = [
-        csv.read_csv(out / f"plink.{one}.glm.{kind}", parse_options=tab, convert_options=options)
-        for one in model.trait_names
-    ]
-    found: Numbers = {
-        name: np.column_stack([table[column].to_numpy() for table in tables])
-        for name, column in columns.items()
-    }
-    with np.errstate(divide="ignore"):
-        return found | {"neg_log10_p": -np.log10(found.pop("p"))}
-
-
-def plink_kept_rows(data: Dataset, out: Path) -> Numbers:
-    return {"kept": np.array(sorted((out / "plink.prune.in").read_text().split()))}
-
-
-def plink_kept_people(data: Dataset, out: Path) -> Numbers:
-    lines = (out / "plink.king.cutoff.in.id").read_text().split()
-    return {"kept": np.array(sorted(lines[1:]))}
-
-
-def plink_pca(data: Dataset, out: Path) -> Numbers:
-    scores = _table(out / "plink.eigenvec").filter(like="PC").to_numpy()
-    return {"eigenvalues": np.loadtxt(out / "plink.eigenval"), "scores": scores}
-
-
-def plink_imported(data: Dataset, out: Path) -> Numbers:
-    """Nothing to compare: a .pgen is right if it turns back into the .bed that it came from."""
-    asked = ["--pfile", "plink", "--make-bed", "--out", "again"]
-    subprocess.run(["plink2", *asked], cwd=out, check=True, capture_output=True)
-    if (out / "again.bed").read_bytes() != data.prefix.with_suffix(".bed").read_bytes():
-        raise Disagreement("the .pgen does not turn back into the .bed that it came from")
-    return {}
-
 
 # -- PCAone ------------------------------------------------------------------------------------
 

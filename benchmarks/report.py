@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import dask_tax, federation, growth
+from benchmarks import dask_tax, exactness, federation, growth
 
 _MARKER = "<!-- {suite}:{end} -->"
 
@@ -32,6 +32,7 @@ def versions() -> dict[str, str]:
         found["PLINK 2"] = said.stdout.strip().removeprefix("PLINK ").split(" (")[0]
     except (OSError, subprocess.CalledProcessError):
         found["PLINK 2"] = "absent"
+    found["PLINK 1.9"] = "present" if shutil.which("plink1.9") else "absent"
     found["PCAone"] = "present" if shutil.which("PCAone") else "absent"
     return found | {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
@@ -57,6 +58,9 @@ def _cpus() -> int:
 def tables(session: Row) -> str:
     """Everything that a session found, as Markdown."""
     rows: list[Row] = session["outcomes"]
+    if session["suite"] == "exact":
+        # How fast the machine was is of no account there.
+        return f"{session['date']}; {_programs(session)}.\n\n{exactness.table(rows)}"
     own = {"growth": growth.table, "dask": dask_tax.table, "federation": federation.table}
     body = own.get(session["suite"], _peers)
     return f"{_circumstances(session)}\n\n{body(rows)}"
@@ -79,9 +83,13 @@ def write_between_markers(readme: Path, suite: str, text: str) -> None:
     readme.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
+def _programs(session: Row) -> str:
+    return ", ".join(f"{name} {version}" for name, version in session["versions"].items())
+
+
 def _circumstances(session: Row) -> str:
     there, settings = session["machine"], session["settings"]
-    used = ", ".join(f"{name} {version}" for name, version in session["versions"].items())
+    used = _programs(session)
     threads = " and ".join(str(one) for one in settings["threads"])
     lines = [
         f"{session['date']}; {there['cores']:g} cores, {there['memory_gib']:g} GiB of memory; "

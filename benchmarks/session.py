@@ -14,7 +14,8 @@ from typing import Any
 from benchmarks.accounting import Cost, Pace, ProcessFailed, measured
 from benchmarks.agreement import Disagreement
 from benchmarks.data import Dataset, Size, prepare
-from benchmarks.jobs import Contender, Job, Limits, fresh
+from benchmarks.job import Contender, Job, Limits
+from benchmarks.jobs import fresh
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -80,6 +81,9 @@ def run_size(size: Size, jobs: Sequence[Job], settings: Settings) -> list[Outcom
         rate: prepare(size, rate, settings.seed, settings.work, settings.say)
         for rate in sorted({job.missing for job in jobs})
     }
+    for job in jobs:
+        for need in job.needs:
+            need(datasets[job.missing])
     outcomes: list[Outcome] = []
     started: set[str] = set()
     for job in jobs:

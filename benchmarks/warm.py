@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks.accounting import Pace
 from benchmarks.data import Dataset, opened
-from benchmarks.jobs import Call, call_named, fresh
+from benchmarks.job import Call
+from benchmarks.jobs import call_named, fresh
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -12,7 +13,32 @@ from typing import BinaryIO, Self
 from genome_eu.errors import UsageError
 
 
-class AtomicFile:
+class WholeOrNothing(ABC):
+    """Leaving it normally completes what was begun, leaving it by an exception removes that."""
+
+    @abstractmethod
+    def _complete(self) -> None: ...
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Remove what was begun."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._complete()
+        else:
+            self.abort()
+
+
+class AtomicFile(WholeOrNothing):
     """A binary file written beside its target and renamed onto it when it is complete.
 
     Parameters
@@ -58,19 +84,8 @@ class AtomicFile:
         self.handle.close()
         self.temporary.unlink(missing_ok=True)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.commit()
-        else:
-            self.abort()
+    def _complete(self) -> None:
+        self.commit()
 
 
 def write_whole(target: str | os.PathLike[str], content: bytes, *, private: bool = False) -> None:

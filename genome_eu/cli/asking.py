@@ -1,17 +1,18 @@
-"""What the commands that ask a question share: whom they ask, and what they write at the end."""
+"""What the commands that ask a question share: whom they ask, who takes part, and where it runs."""
 
 from __future__ import annotations
 
-import json
-import platform
-from collections.abc import Sequence
-from functools import cache
-from importlib.metadata import version
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, get_type_hints
 
 import typer
 
+from genome_eu.cli.recording import claim, finish
 from genome_eu.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +55,76 @@ FiltersFile = Annotated[
     typer.Option("--filters", help="TOML file of limits on [people] and [variants]."),
 ]
 
-_LIBRARIES = ("numpy", "dask", "zarr", "xarray", "sgkit", "bio2zarr", "numba")
+#: A command as Typer registers it.
+Command: TypeAlias = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every question of people is asked with: options that `asks` adds to a command's own."""
+
+    target: Target
+    out: Out
+    rows: Rows = None
+    unrelated: Unrelated = None
+    filters: FiltersFile = None
+    dask: OnDask = None
+    device: OnDevice = "auto"
+    without: Without = None
+    key: Key = None
+    exchange_option: ExchangeOption = None
+    as_json: AsJson = False
+
+    @contextmanager
+    def asked(self) -> Iterator[Questions]:
+        """Whoever is asked, with the people and rows that take part, on the device and scheduler.
+
+        Raises
+        ------
+        BadInput, UsageError
+            As `open_target`; or a limit, the device or the scheduler is none.
+        """
+        from genome_eu.compute import connected
+
+        found = open_target(
+            self.target, self.out, self.without, self.key, self.exchange_option, self.rows
+        )
+        with connected(self.dask):
+            found.use_device(self.device)
+            yield limited(found, self.filters, self.unrelated)
+
+    def finish(self, run: Run, paths: Sequence[Path], summary: dict[str, Any]) -> None:
+        """Write `result.json` last, and say what was found."""
+        finish(self.out, run, paths, summary, self.as_json)
+
+
+def asks(command: Command) -> Command:
+    """Give a command the options of `Question`, and hand it one as its first argument.
+
+    Target and folder come before the command's own options, all others after them.
+    """
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    hints = get_type_hints(Question, include_extras=True)
+    shared = [
+        inspect.Parameter(
+            item.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=hints[item.name],
+            default=inspect.Parameter.empty if item.default is MISSING else item.default,
+        )
+        for item in fields(Question)
+    ]
+    named = [item for item in shared if item.default is inspect.Parameter.empty]
+    others = [item for item in shared if item not in named]
+    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
+
+    @wraps(command)
+    def asking(**given: Any) -> None:
+        question = Question(**{item.name: given.pop(item.name) for item in shared})
+        command(question, **given)
+
+    asking.__signature__ = inspect.Signature([*named, *own, *others])  # type: ignore[attr-defined]
+    return asking
 
 
 def open_target(
@@ -141,65 +211,3 @@ def formats_of(files: type[DosageFiles | FrequencyFiles | GwasFiles], text: str)
         return files.chosen(names(text))
     except UsageError as error:
         raise UsageError(f"--{error}") from None
-
-
-def claim(out: Path, question: dict[str, Any]) -> None:
-    """Refuse to write over the result of another question."""
-    record = out / "result.json"
-    if not record.exists():
-        return
-    try:
-        before = json.loads(record.read_text(encoding="utf-8"))["question"]
-    except (OSError, ValueError, KeyError, TypeError):
-        before = None
-    if before != question:
-        raise BadInput(f"{out} holds the result of another question; choose another --out folder")
-
-
-# Each is looked for in the folders of installed packages, which takes milliseconds.
-_version = cache(version)
-
-
-def finish(
-    out: Path, run: Run, paths: Sequence[Path], summary: dict[str, Any], as_json: bool
-) -> None:
-    """Write `result.json` last, and say what was found."""
-    paths = record(out, run, paths, summary)
-    if as_json:
-        typer.echo(json.dumps({"out": str(out), **summary, "left_out": run.left_out}))
-        return
-    for name, value in summary.items():
-        typer.echo(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}")
-    _say_left_out(run.left_out)
-    if run.without_floors:
-        typer.echo(f"no floors were applied at {', '.join(sorted(run.without_floors))}")
-    typer.echo(f"{len(paths)} files and result.json in {out}")
-
-
-def record(out: Path, run: Run, paths: Sequence[Path], summary: dict[str, Any]) -> Sequence[Path]:
-    """Write `result.json`, and with it a folder is complete; all other files of it."""
-    from genome_eu.atomic import write_whole
-
-    if run.panel and run.panel.report:
-        from genome_eu.formats.panel import write_harmonization
-
-        paths = [*paths, write_harmonization(out / "harmonization.tsv", run.panel.report)]
-    said = run.provenance() | {
-        "summary": summary,
-        "files": sorted(path.name for path in paths),
-        "versions": {name: _version(name) for name in _LIBRARIES},
-        "python": platform.python_version(),
-    }
-    write_whole(out / "result.json", json.dumps(said, indent=1, sort_keys=True).encode())
-    return paths
-
-
-def _say_left_out(left_out: dict[str, Any], before: str = "") -> None:
-    for name, value in left_out.items():
-        if isinstance(value, dict):
-            if name != "people analysed":
-                _say_left_out(value, f"{before}{name}: ")
-        elif value and isinstance(value, int):
-            typer.echo(f"{before}{name}: {value:,}")
-        elif isinstance(value, str):
-            typer.echo(f"{before}{name}: {value}")

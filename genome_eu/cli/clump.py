@@ -7,25 +7,14 @@ from typing import Annotated
 
 import typer
 
-from genome_eu.cli.asking import (
-    AsJson,
-    ExchangeOption,
-    Key,
-    OnDask,
-    OnDevice,
-    Out,
-    Target,
-    Without,
-    finish,
-    open_target,
-)
+from genome_eu.cli.asking import Question, asks
 from genome_eu.cli.prune import PairMissing
 from genome_eu.errors import BadInput
 
 
+@asks
 def clump(
-    target: Target,
-    out: Out,
+    question: Question,
     gwas: Annotated[Path, typer.Option(help="The --out folder of `genome-eu gwas`.")],
     trait: Annotated[
         str | None, typer.Option(help="Which of its traits, where it has several.")
@@ -35,15 +24,8 @@ def clump(
     r2: Annotated[float, typer.Option(help="Squared correlation that members exceed.")] = 0.5,
     kb: Annotated[float, typer.Option(help="Kilobases within which members lie.")] = 250.0,
     missing: PairMissing = "pairwise",
-    dask: OnDask = None,
-    device: OnDevice = "auto",
-    without: Without = None,
-    key: Key = None,
-    exchange_option: ExchangeOption = None,
-    as_json: AsJson = False,
 ) -> None:
     """Clumps of the hits of a GWAS (PLINK's --clump), by the LD of the people asked."""
-    from genome_eu.compute import connected
     from genome_eu.formats.parquet import read_gwas
     from genome_eu.stats.ld import ClumpRule
 
@@ -51,9 +33,7 @@ def clump(
     table = gwas / "gwas.parquet"
     if not table.exists():
         raise BadInput(f"--gwas {gwas}: no gwas.parquet there; give the --out folder of a GWAS")
-    asked = open_target(target, out, without, key, exchange_option)
-    with connected(dask):
-        asked.use_device(device)
+    with question.asked() as asked:
         run, found = asked.clump_run(
             read_gwas(table),
             trait,
@@ -61,4 +41,4 @@ def clump(
             missing=missing,  # type: ignore[arg-type]
         )
     summary = {"clumps": found.attrs["clumps"], "rows_in_clumps": found.sizes["variants"]}
-    finish(out, run, found.to_files(out), summary, as_json)
+    question.finish(run, found.to_files(question.out), summary)

@@ -6,46 +6,25 @@ from typing import Annotated
 
 import typer
 
-from genome_eu.cli.asking import (
-    AsJson,
-    ExchangeOption,
-    Key,
-    OnDask,
-    OnDevice,
-    Out,
-    Target,
-    Without,
-    finish,
-    formats_of,
-    open_target,
-)
+from genome_eu.cli.asking import Question, asks, formats_of
 
 
+@asks
 def dosages(
-    target: Target,
-    out: Out,
+    question: Question,
     formats: Annotated[str, typer.Option(help="Files to write, of parquet, plink.")] = (
         "parquet,plink"
     ),
-    dask: OnDask = None,
-    device: OnDevice = "auto",
-    without: Without = None,
-    key: Key = None,
-    exchange_option: ExchangeOption = None,
-    as_json: AsJson = False,
 ) -> None:
     """Allele frequencies by imputed dosages, and how well rows were imputed (MaCH's r²)."""
-    from genome_eu.compute import connected
     from genome_eu.formats.folder import DosageFiles
 
     chosen = formats_of(DosageFiles, formats)
-    asked = open_target(target, out, without, key, exchange_option)
-    with connected(dask):
-        asked.use_device(device)
+    with question.asked() as asked:
         run, shards = asked.dosage_frequency_shards()
         rows = 0
-        with DosageFiles(out, chosen) as files:
+        with DosageFiles(question.out, chosen) as files:
             for shard in shards:
                 files.append(shard)
                 rows += shard.sizes["variants"]
-    finish(out, run, files.paths, {"rows": rows}, as_json)
+    question.finish(run, files.paths, {"rows": rows})

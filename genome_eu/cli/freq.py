@@ -6,34 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genome_eu.cli.asking import (
-    AsJson,
-    ExchangeOption,
-    FiltersFile,
-    Key,
-    OnDask,
-    OnDevice,
-    OneRound,
-    Out,
-    Rows,
-    Target,
-    Unrelated,
-    Without,
-    finish,
-    formats_of,
-    limited,
-    names,
-    open_target,
-)
+from genome_eu.cli.asking import OneRound, Question, asks, formats_of, names
 from genome_eu.errors import UsageError
 
 if TYPE_CHECKING:
     from genome_eu.results import BetweenGroups
 
 
+@asks
 def freq(
-    target: Target,
-    out: Out,
+    question: Question,
     by: Annotated[str, typer.Option(help="Columns to group people by: population,sex")] = "",
     hwe: Annotated[
         bool, typer.Option("--hwe/--no-hwe", help="Test Hardy–Weinberg proportions, or not.")
@@ -41,7 +23,6 @@ def freq(
     panel: Annotated[
         str, typer.Option(help="Variants that any site lists (union), or all do (intersection).")
     ] = "union",
-    rows: Rows = None,
     one_round: OneRound = False,
     grpmax: Annotated[
         str, typer.Option(help="Groups that the highest filtering frequency is of; default all.")
@@ -59,26 +40,14 @@ def freq(
     formats: Annotated[str, typer.Option(help="Files to write, of parquet, plink.")] = (
         "parquet,plink"
     ),
-    unrelated: Unrelated = None,
-    filters: FiltersFile = None,
-    dask: OnDask = None,
-    device: OnDevice = "auto",
-    without: Without = None,
-    key: Key = None,
-    exchange_option: ExchangeOption = None,
-    as_json: AsJson = False,
 ) -> None:
     """Allele counts and frequencies, call rates, exact Hardy–Weinberg tests, FAF, F_ST."""
-    from genome_eu.compute import connected
     from genome_eu.formats.between import write_between
     from genome_eu.formats.folder import FrequencyFiles
 
     chosen = formats_of(FrequencyFiles, formats)
     among = _among(fst, site_fst, sfs, by)
-    asked = open_target(target, out, without, key, exchange_option, rows)
-    with connected(dask):
-        asked.use_device(device)
-        asked = limited(asked, filters, unrelated)
+    with question.asked() as asked:
         asked = asked.in_one_round() if one_round else asked
         run, shards = asked.frequency_shards(
             names(by),
@@ -88,7 +57,7 @@ def freq(
             by_site=site_fst,
         )
         number = 0
-        with FrequencyFiles(out, chosen) as files:
+        with FrequencyFiles(question.out, chosen) as files:
             for shard in shards:
                 files.append(shard)
                 for one in among:
@@ -98,8 +67,8 @@ def freq(
     for one in among:
         spectra = None if one.alleles is None else one.spectra()
         stem = "frequencies" if one.among == "groups" else "frequencies.sites"
-        paths += write_between(out, one.fst(), one.sharing(), spectra, stem=stem)
-    finish(out, run, paths, {"rows": number}, as_json)
+        paths += write_between(question.out, one.fst(), one.sharing(), spectra, stem=stem)
+    question.finish(run, paths, {"rows": number})
 
 
 def _among(fst: bool, site_fst: bool, sfs: int | None, by: str) -> list[BetweenGroups]:

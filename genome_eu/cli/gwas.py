@@ -10,30 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genome_eu.cli.asking import (
-    AsJson,
-    ExchangeOption,
-    FiltersFile,
-    Key,
-    OnDask,
-    OnDevice,
-    OneRound,
-    Out,
-    Rows,
-    Target,
-    Unrelated,
-    Without,
-    finish,
-    formats_of,
-    limited,
-    names,
-    open_target,
-)
+from genome_eu.cli.asking import OneRound, Question, asks, formats_of, names
 from genome_eu.cli.wgr import (
     Binary,
     BlockRows,
     Folds,
     OfWgr,
+    SmallestSite,
     Step1Frequency,
     keep_offsets,
     wgr_of,
@@ -44,9 +27,9 @@ if TYPE_CHECKING:
     from genome_eu.federation.questions import Questions
 
 
+@asks
 def gwas(
-    target: Target,
-    out: Out,
+    question: Question,
     trait: Annotated[
         list[str], typer.Option(help="Trait column; may be repeated, or @file with one a line.")
     ],
@@ -97,7 +80,8 @@ def gwas(
         str,
         typer.Option(
             help="Of a logistic model: firth or spa (beyond the cutoff), score, wald, firth-full, "
-            "or hybrid (PLINK's: firth-full where wald does not converge)."
+            "or hybrid (PLINK's: firth-full where wald does not converge). With only tens of "
+            "cases firth and spa are conservative."
         ),
     ] = "firth",
     cutoff: Annotated[
@@ -112,23 +96,14 @@ def gwas(
     block: BlockRows = None,
     folds: Folds = None,
     step1_maf: Step1Frequency = None,
+    smallest_site: SmallestSite = None,
     formats: Annotated[
         str, typer.Option(help="Files to write, of parquet, plink, regenie, ssf.")
     ] = "parquet,plink,ssf",
-    rows: Rows = None,
-    unrelated: Unrelated = None,
-    filters: FiltersFile = None,
-    dask: OnDask = None,
-    device: OnDevice = "auto",
-    without: Without = None,
-    key: Key = None,
-    exchange_option: ExchangeOption = None,
-    as_json: AsJson = False,
 ) -> None:
     """Regression of traits on dosage, with covariates and principal components."""
     import numpy as np
 
-    from genome_eu.compute import connected
     from genome_eu.formats.folder import GwasFiles
     from genome_eu.formats.rows import association, error_codes
 
@@ -137,26 +112,23 @@ def gwas(
     if x_males not in ("0/2", "0/1"):
         raise UsageError(f"--x-males {x_males}: choose 0/2 or 0/1")
     chosen = formats_of(GwasFiles, formats)
-    asked = open_target(target, out, without, key, exchange_option, rows)
-    with connected(dask):
-        asked.use_device(device)
-        asked = limited(asked, filters, unrelated)
+    with question.asked() as asked:
         asked = asked.in_one_round() if one_round else asked
         run, shards = asked.gwas_shards(
             _traits(trait),
             covariates=names(covariates),
             pcs=_pcs(asked, pcs),
-            missing=missing,  # type: ignore[arg-type]
+            missing=missing,
             site_effects=site_effects,
-            transform=transform,  # type: ignore[arg-type]
+            transform=transform,
             condition_on=names(condition_on),
             origins=_origins(origin),
             dosages=dosages,
             min_info=min_info,
             min_maf=min_maf,
-            x_males=x_males,  # type: ignore[arg-type]
-            model=model,  # type: ignore[arg-type]
-            test=test,  # type: ignore[arg-type]
+            x_males=x_males,
+            model=model,
+            test=test,
             cutoff=cutoff,
             case_control_12=case_control_12,
             wgr=wgr_of(
@@ -167,11 +139,12 @@ def gwas(
                 block=block,
                 folds=folds,
                 min_frequency=step1_maf,
+                smallest_site=smallest_site,
             ),
         )
         said: dict[str, Any] = {}
         tests = hits = 0
-        with GwasFiles(out, chosen) as files:
+        with GwasFiles(question.out, chosen) as files:
             for shard in shards:
                 files.append(shard)
                 said = {name: shard.attrs[name] for name in ("wgr_id",) if name in shard.attrs}
@@ -179,9 +152,9 @@ def gwas(
                 tests += int(np.count_nonzero(codes == meanings.index(".")))
                 p = shard[f"{association(shard)}_neg_log10_p"].values
                 hits += int(np.count_nonzero(p >= 7.30103))
-    paths = files.paths + (keep_offsets(asked, said["wgr_id"], out) if said else [])
+    paths = files.paths + (keep_offsets(asked, said["wgr_id"], question.out) if said else [])
     summary = {"tests": tests, "tests with p <= 5e-8": hits} | _inflation(run.inflation) | said
-    finish(out, run, paths, summary, as_json)
+    question.finish(run, paths, summary)
 
 
 def _origins(given: list[str] | None) -> dict[str, tuple[float, float]] | None:

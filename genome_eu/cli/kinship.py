@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from genome_eu.cli.asking import AsJson, OnDask, OnDevice, Out, Unrelated, finish, open_own
+from genome_eu.cli.asking import AsJson, OnDask, OnDevice, Out, Unrelated, open_own
+from genome_eu.cli.recording import finish
 
 
 def kinship(

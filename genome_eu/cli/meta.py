@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from genome_eu.cli.asking import AsJson, Out, claim, finish
+from genome_eu.cli.asking import AsJson, Out
+from genome_eu.cli.recording import claim, finish
 
 
 def meta(

@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genome_eu.cli.asking import (
-    AsJson,
-    ExchangeOption,
-    FiltersFile,
-    Key,
-    OnDask,
-    OnDevice,
-    Out,
-    Rows,
-    Target,
-    Unrelated,
-    Without,
-    finish,
-    limited,
-    open_target,
-    record,
-)
+from genome_eu.cli.asking import Question, asks
+from genome_eu.cli.recording import record
 
 if TYPE_CHECKING:
     from genome_eu.federation.questions import Questions
 
 
+@asks
 def pca(
-    target: Target,
-    out: Out,
+    question: Question,
     components: Annotated[int, typer.Option(help="Leading components to compute.")] = 10,
     tolerance: Annotated[
         float, typer.Option(help="Largest residual of a component, relative to the first.")
-    ] = 1e-7,
-    rows: Rows = None,
+    ] = 1e-10,
     prune: Annotated[
         bool, typer.Option("--prune", help="LD pruning first (500kb, r² 0.2): `genome-eu prune`.")
     ] = False,
-    unrelated: Unrelated = None,
-    filters: FiltersFile = None,
-    dask: OnDask = None,
-    device: OnDevice = "auto",
-    without: Without = None,
-    key: Key = None,
-    exchange_option: ExchangeOption = None,
-    as_json: AsJson = False,
 ) -> None:
     """Principal components; people's scores stay where the people are."""
-    from genome_eu.compute import connected
-
-    with connected(dask):
-        if prune:
-            # A question of its own, with a folder of its own.
-            whole = open_target(target, out / "prune", without, key, exchange_option, rows)
-            whole.use_device(device)
-            whole = limited(whole, filters, unrelated)
-            rows = _pruned(whole, out / "prune")
-        asked = open_target(target, out, without, key, exchange_option, rows)
-        asked.use_device(device)
-        asked = limited(asked, filters, unrelated)
+    if prune:
+        # A question of its own, with a folder of its own.
+        first = replace(question, out=question.out / "prune")
+        with first.asked() as whole:
+            question = replace(question, rows=_pruned(whole, first.out))
+    with question.asked() as asked:
         run, found = asked.pca_run(components, tolerance=tolerance)
     summary = {
         "pca_id": found.pca_id,
@@ -69,7 +40,7 @@ def pca(
         "eigenvalues": [float(value) for value in found["sample_pca_explained_variance"].values],
         "residual": found.attrs["residual"],
     }
-    finish(out, run, found.to_files(out), summary, as_json)
+    question.finish(run, found.to_files(question.out), summary)
 
 
 def _pruned(asked: Questions, out: Path) -> Path:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from genome_eu.cli.asking import AsJson, OnDask, OnDevice, Out, finish, open_target
+from genome_eu.cli.asking import AsJson, OnDask, OnDevice, Out, open_own
+from genome_eu.cli.recording import finish
 from genome_eu.errors import BadInput
 
 
@@ -27,16 +28,14 @@ def project(
     With a site.toml the site keeps them as well, for a GWAS that names the PCA's id.
     """
     from genome_eu.compute import connected
-    from genome_eu.federation.single import Cohort, open_site_cohort
+    from genome_eu.federation.single import open_site_cohort
     from genome_eu.formats.parquet import read_pca
 
     loadings = pca / "pca.parquet"
     if not loadings.exists():
         raise BadInput(f"--pca {pca}: no pca.parquet there; give the --out folder of a PCA")
-    if cohort.endswith(".toml"):
-        asked = open_site_cohort(cohort)
-    else:
-        asked = cast(Cohort, open_target(cohort, out, None, None, None))
+    site = cohort.endswith(".toml")
+    asked = open_site_cohort(cohort) if site else open_own(cohort, out)
     with connected(dask):
         asked.use_device(device)
         run, found = asked.project_run(read_pca(loadings))

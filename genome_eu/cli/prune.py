@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genome_eu.cli.asking import (
-    AsJson,
-    ExchangeOption,
-    Key,
-    OnDask,
-    OnDevice,
-    Out,
-    Rows,
-    Target,
-    Without,
-    finish,
-    open_target,
-)
+from genome_eu.cli.asking import Question, asks
 
 if TYPE_CHECKING:
     from genome_eu.federation.questions import Questions, Run
@@ -37,9 +25,9 @@ KeepLongRange = Annotated[
 ]
 
 
+@asks
 def prune(
-    target: Target,
-    out: Out,
+    question: Question,
     window: Annotated[
         str, typer.Option(help="Where rows are compared: 500kb, or a number of rows.")
     ] = "500kb",
@@ -49,23 +37,12 @@ def prune(
     step: Annotated[int, typer.Option(help="Rows that a window of rows moves on by.")] = 1,
     keep_long_range: KeepLongRange = False,
     missing: PairMissing = "pairwise",
-    rows: Rows = None,
-    dask: OnDask = None,
-    device: OnDevice = "auto",
-    without: Without = None,
-    key: Key = None,
-    exchange_option: ExchangeOption = None,
-    as_json: AsJson = False,
 ) -> None:
     """LD pruning (PLINK 2's --indep-pairwise); the folder is what --rows of others takes."""
-    from genome_eu.compute import connected
-
-    asked = open_target(target, out, without, key, exchange_option, rows)
-    with connected(dask):
-        asked.use_device(device)
+    with question.asked() as asked:
         run, found, paths = pruned(
             asked,
-            out,
+            question.out,
             window=window,
             r2=r2,
             step=step,
@@ -73,7 +50,7 @@ def prune(
             missing=missing,
         )
     summary = {"rows_kept": found.attrs["rows_kept"], "rows_total": found.attrs["rows_total"]}
-    finish(out, run, paths, summary, as_json)
+    question.finish(run, paths, summary)
 
 
 def pruned(

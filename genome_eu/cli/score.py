@@ -7,25 +7,12 @@ from typing import Annotated
 
 import typer
 
-from genome_eu.cli.asking import (
-    AsJson,
-    ExchangeOption,
-    Key,
-    OnDask,
-    OnDevice,
-    Out,
-    Rows,
-    Target,
-    Without,
-    finish,
-    names,
-    open_target,
-)
+from genome_eu.cli.asking import Question, asks, names
 
 
+@asks
 def score(
-    target: Target,
-    out: Out,
+    question: Question,
     weights: Annotated[
         Path,
         typer.Option(help="PGS Catalog scoring file, or lines of id, allele and weight."),
@@ -41,22 +28,12 @@ def score(
     palindromic: Annotated[
         bool, typer.Option("--palindromic", help="Take A/T and C/G variants as they are written.")
     ] = False,
-    rows: Rows = None,
-    dask: OnDask = None,
-    device: OnDevice = "auto",
-    without: Without = None,
-    key: Key = None,
-    exchange_option: ExchangeOption = None,
-    as_json: AsJson = False,
 ) -> None:
     """Polygenic scores: their distribution; each person's score stays at the site."""
-    from genome_eu.compute import connected
     from genome_eu.formats.weights import read_weights
 
     read = read_weights(weights)
-    asked = open_target(target, out, without, key, exchange_option, rows)
-    with connected(dask):
-        asked.use_device(device)
+    with question.asked() as asked:
         run, found = asked.score_run(
             read,
             by=names(by),
@@ -71,4 +48,4 @@ def score(
         "mean": dict(zip(everybody["score"], everybody["mean"], strict=True)),
         "sd": dict(zip(everybody["score"], everybody["sd"], strict=True)),
     }
-    finish(out, run, found.to_files(out), summary, as_json)
+    question.finish(run, found.to_files(question.out), summary)

@@ -31,6 +31,14 @@ Step1Frequency = Annotated[
     float | None,
     typer.Option("--step1-maf", help="With --model wgr: least MAF of rows of step 1; 0.01."),
 ]
+SmallestSite = Annotated[
+    int | None,
+    typer.Option(
+        "--smallest-site",
+        help="With --model wgr: sites with fewer people fit nothing in step 1, and are predicted "
+        "for; 0.",
+    ),
+]
 
 _FILE = "gwas.wgr.npz"
 
@@ -44,6 +52,7 @@ def wgr_of(
     block: int | None,
     folds: int | None,
     min_frequency: float | None,
+    smallest_site: int | None,
 ) -> dict[str, Any] | None:
     """What is asked of a whole-genome regression; None of another model.
 
@@ -54,11 +63,19 @@ def wgr_of(
     BadInput
         A folder holds none.
     """
-    settings: dict[str, Any] = {"block": block, "folds": folds, "min_frequency": min_frequency}
+    settings: dict[str, Any] = {
+        "block": block,
+        "folds": folds,
+        "min_frequency": min_frequency,
+        "smallest_site": smallest_site,
+    }
     settings = {name: value for name, value in settings.items() if value is not None}
     if model != "wgr":
         if given is not None or binary or settings:
-            raise UsageError("--wgr, --binary, --block, --folds and --step1-maf: add --model wgr")
+            raise UsageError(
+                "--wgr, --binary, --block, --folds, --step1-maf and --smallest-site: add --model "
+                "wgr"
+            )
         return None
     settings["binary"] = binary
     if given is not None:

@@ -10,6 +10,7 @@ on nothing but the number of blocks.
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -219,7 +220,10 @@ _ONE_BLAS_THREAD = _OneBlasThread()
 
 
 def _compute(*window: Delayed) -> tuple[Any, ...]:
-    return tuple(dask.compute(*window))
+    if "distributed" in sys.modules or dask.config.get("scheduler", None) is not None:
+        return tuple(dask.compute(*window))
+    # Without a client there are threads; Dask would import `distributed`, half a second, to see.
+    return tuple(dask.compute(*window, scheduler="threads"))
 
 
 def stream(

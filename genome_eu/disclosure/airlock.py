@@ -150,6 +150,7 @@ class Airlock:
             raise Refused("the site computed nothing to release")
         if not floors:
             evidence.require_whole(statistic, policy)
+        evidence.add(self.budget.combined(plan, exposure))
         evidence.add(doubts)
         if self.policy.review == "always":
             evidence.add([_EVERY])

@@ -1,8 +1,9 @@
 """What a site may still release of its people, given everything that it has released before.
 
-Four things add up over releases that each pass alone: sets of people that differ by a few
-(`differencing`), columns that genotypes are multiplied by, traits that associations are released
-of, and rows that are shown (`membership`). They are judged together, before an answer leaves; what
+Five things add up over releases that each pass alone: sets of people that differ by a few
+(`differencing`), columns that genotypes are multiplied by, by their number and by what they can be
+combined to (`span`), traits that associations are released of, and rows that are shown
+(`membership`). They are judged together, before an answer leaves; what
 leaves is committed.
 
 Order of a release: `judge`; then `commit`, which judges again under a lock; then the ledger's
@@ -40,6 +41,7 @@ WITHIN = "people apart within the answer"
 BEFORE = "people apart from earlier releases"
 RANK = "rank per person"
 TRAITS = "traits per person"
+SPAN = "leverage over all releases"
 
 _ROUNDING = 1e-9
 
@@ -64,6 +66,8 @@ class Exposure:
         new; of other rows it does.
     column_people, trait_people : tuple of int
         The set that each column and trait belongs to. Without them, each counts on the smallest.
+    values : tuple of float64 arrays, shape (people, columns)
+        Of the first sets, the columns whose numbers the site knows, in the order of `people`.
     """
 
     people: tuple[NDArray[np.uint64], ...]
@@ -73,6 +77,7 @@ class Exposure:
     panel: str = ""
     column_people: tuple[int, ...] = ()
     trait_people: tuple[int, ...] = ()
+    values: tuple[NDArray, ...] = ()
 
     def __post_init__(self) -> None:
         for items, owners in (
@@ -85,6 +90,11 @@ class Exposure:
                 raise UsageError("an exposure names a set of people that it does not have")
             if items and not self.people:
                 raise UsageError("an exposure has columns and no people")
+        if len(self.values) > len(self.people) or any(
+            len(values) != people.size
+            for values, people in zip(self.values, self.people, strict=False)
+        ):
+            raise UsageError("an exposure has columns of other people than it describes")
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class _Request:
     bits: tuple[NDArray[np.uint64], ...]
     parts: tuple[int, ...]
     rows: int
+    columns: NDArray[np.float64]  # over the people of the roll
     spent: dict[str, list[list[str]]] = field(default_factory=dict)
 
     @property
@@ -175,6 +186,16 @@ class Budget:
             request, free=self._record(plan, request).name in self._released.records
         )
 
+    def combined(self, plan: str, exposure: Exposure) -> list[Evidence]:
+        """Whether columns of earlier releases and of a request set anybody apart together.
+
+        As `judge`, and after the request has been judged by itself: it may take many products.
+        """
+        self._released.refresh()
+        request = self._request(exposure)
+        free = self._record(plan, request).name in self._released.records
+        return self._spanned(request, free=free)
+
     def commit(self, plan: str, exposure: Exposure) -> None:
         """Count a release; it is on the disk when this returns. Before the ledger's `release`.
 
@@ -189,12 +210,14 @@ class Budget:
             self._released.refresh()
             request = self._request(exposure)
             record = self._record(plan, request)
-            for item in self._judged(request, free=record.name in self._released.records):
+            free = record.name in self._released.records
+            judged = self._judged(request, free=free) + self._spanned(request, free=free)
+            for item in judged:
                 if item.verdict == "refuse":
                     raise Refused(f"{item.reason} (policy {self.policy.name})")
-            self._released.add(
-                record, request.roll, dict(zip(request.digests, request.bits, strict=True))
-            )
+            directions, _ = self._released.span.beside(request.columns)
+            bits = dict(zip(request.digests, request.bits, strict=True))
+            self._released.add(record, request.roll, bits, directions)
 
     # -- for the person who reviews a release ------------------------------------------------
 
@@ -257,6 +280,28 @@ class Budget:
                 )
             )
         return evidence + self._membership(request)
+
+    def _spanned(self, request: _Request, *, free: bool) -> list[Evidence]:
+        """As `combined`.
+
+        Of one model alone `max_leverage` is asked; here, half-way from there to 1, where a
+        combination is nobody's but one person's.
+        """
+        bound = (1.0 + self.policy.max_leverage) / 2.0
+        if not len(request.columns):
+            return []
+        leverage = 0.0 if free else self._released.span.beside(request.columns)[1]
+        return [
+            _evidence(
+                SPAN,
+                bound,
+                len(request.columns),
+                refused=leverage > bound + _ROUNDING,
+                reason=f"its columns and those of earlier answers together give one person a "
+                f"leverage of more than {bound:g}, so that combining the answers would show them; "
+                f"ask with columns that were used before",
+            )
+        ]
 
     def _membership(self, request: _Request) -> list[Evidence]:
         """What all rows shown so far and now tell of membership, as rows of the smallest set.
@@ -335,12 +380,24 @@ class Budget:
             bits,
             parts(bits, PeopleSets.stride_for(roll.hashes.size)),
             exposure.rows,
+            self._columns_of(exposure, roll),
             {
                 RANK: by_set([one.hex() for one in exposure.columns], exposure.column_people),
                 TRAITS: by_set(exposure.traits, exposure.trait_people),
                 ROWS: by_set(shown, exposure.column_people),
             },
         )
+
+    def _columns_of(self, exposure: Exposure, roll: Roll) -> NDArray[np.float64]:
+        """The columns of an exposure over all people of the roll, (columns, people)."""
+        if self.policy.max_leverage >= 1.0 or math.isinf(limit(self.policy.max_rank_per_person)):
+            return np.empty((0, roll.hashes.size))
+        found = [np.empty((0, roll.hashes.size))]
+        for values, people in zip(exposure.values, exposure.people, strict=False):
+            wide = np.zeros((values.shape[1], roll.hashes.size))
+            wide[:, roll.places(people)] = values.T
+            found.append(wide)
+        return np.vstack(found)
 
     def _record(self, plan: str, request: _Request) -> Record:
         return Record(

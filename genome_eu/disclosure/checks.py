@@ -47,12 +47,28 @@ class Facts:
     minor_alleles: NDArray | None = None  # of every row that went into the answer
     apart: NDArray | None = None  # pairs with a row that sets single people apart, (rows, band)
     haploid: bool = False  # one allele of a person may count as two in the sums
+    halved: int = (
+        0  # people whose one copy counts as one, not two, so that twice the called is more
+    )
     missing: NDArray | None = None  # people left out of every row, for lack of a call
+    weighing: float | None = None  # people behind weighted sums, by how much they weigh
+    row_weighing: NDArray | None = None  # the same of every row, where each has weights of its own
+    row_sides: NDArray | None = None  # people on the smaller side of 0 in sums over one side of it
 
 
 def for_haploid(policy: Policy) -> Policy:
     """The policy for sums in which who has one copy counts as who has two: twice the floor."""
     return policy.model_copy(update={"association_floor": 2 * policy.association_floor})
+
+
+def other_alleles(others: NDArray, halved: NDArray | int) -> NDArray:
+    """How many alleles are not the ALT, at least.
+
+    `others` takes everybody for having two copies, of whom up to `halved` have one.
+    """
+    least = others - halved
+    # Where that may be less than there are, none is not known to be none.
+    return np.where((np.asarray(halved) > 0) & (least <= 0), 1, least)
 
 
 def below(values: NDArray, floor: int, policy: Policy) -> NDArray:

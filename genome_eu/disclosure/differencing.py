@@ -50,8 +50,12 @@ class Roll:
     def bits(self, people: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """A set of people of this roll, one bit a place, in words of 64."""
         flags = np.zeros(-(-self.hashes.size // 64) * 64, bool)
-        flags[self._order[np.searchsorted(self._sorted, people)]] = True
+        flags[self.places(people)] = True
         return np.packbits(flags, bitorder="little").view("<u8")
+
+    def places(self, people: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """The places of people of this roll."""
+        return self._order[np.searchsorted(self._sorted, people)]
 
     def _known(self, people: NDArray[np.uint64]) -> NDArray[np.bool_]:
         if not self._sorted.size:

@@ -3,6 +3,7 @@
     salt               the key of all hashes below
     people.npy         hashes of sample ids; a person's place never changes
     sets/DIGEST.npy    a set of people, one bit a place
+    spans/*.npy        what the columns of a release add to those of all before (`span`)
     releases/*.json    one release: its plan, its sets, their columns and traits
 
 A release counts from the moment that its own file has its name; what it needs is on the disk
@@ -30,12 +31,15 @@ from genome_eu.atomic import write_whole
 from genome_eu.canonical import canonical
 from genome_eu.disclosure.differencing import PeopleSets, Roll, flags, incidence
 from genome_eu.disclosure.ledger import sync_folder
+from genome_eu.disclosure.span import Span
 from genome_eu.errors import LedgerError
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 #: The budget whose items are products with rows of genotypes, and cost as much as they have rows.
 ROWS = "rows per person"
+
+_NO_DIRECTIONS = np.empty((0, 0))
 
 
 class Record(BaseModel):
@@ -80,6 +84,7 @@ class Released:
         self.records: dict[str, Record] = {}
         self.numbers: dict[str, int] = {}  # of each distinct set, by its digest
         self.people = PeopleSets(self._load, 1)
+        self.span = Span()
         self._digests: list[str] = []
         self._memory: dict[str, NDArray[np.uint64]] = {}
         self._families: dict[tuple[int, ...], None] = {}  # distinct ones, in their order
@@ -114,10 +119,17 @@ class Released:
             except (OSError, ValidationError):
                 raise LedgerError(f"{path} is damaged; restore it from a backup") from None
 
-    def add(self, record: Record, roll: Roll, bits: Mapping[str, NDArray[np.uint64]]) -> None:
+    def add(
+        self,
+        record: Record,
+        roll: Roll,
+        bits: Mapping[str, NDArray[np.uint64]],
+        directions: NDArray[np.float64] = _NO_DIRECTIONS,
+    ) -> None:
         """Add a release; it is on the disk when this returns. Only under the lock.
 
-        `bits` are its sets by digest, on a roll that holds all of their people.
+        `bits` are its sets by digest, on a roll that holds all of their people, and `directions`
+        what its columns add to the span.
         """
         if record.name in self.records:
             return
@@ -130,10 +142,16 @@ class Released:
                 if not self._path(digest).exists():
                     _write_array(self._path(digest), one)
             sync_folder(self.folder / "sets")
+            if len(directions):
+                (self.folder / "spans").mkdir(exist_ok=True, mode=0o700)
+                _write_array(self._span(record), directions)
+                sync_folder(self.folder / "spans")
             write_whole(self.folder / "releases" / record.name, record.content, private=True)
             sync_folder(self.folder / "releases")
         self.roll = roll
         self._memory.update({} if self.folder is not None else bits)
+        if self.folder is None:
+            self.span.add(directions)
         self._learn(record)
 
     def paid(self, kind: str, digest: str) -> set[str]:
@@ -186,7 +204,12 @@ class Released:
                 self._spend(kind, digest, bits, items, record.rows if kind == ROWS else 1)
         if len(record.parts) > 1:
             self._families[tuple(self.numbers[record.sets[part]] for part in record.parts)] = None
+        if self.folder is not None and self._span(record).exists():
+            self.span.add(_array(self._span(record), "<f8", 2))
         self.records[record.name] = record
+
+    def _span(self, record: Record) -> Path:
+        return (self.folder or Path()) / "spans" / f"{record.name.removesuffix('.json')}.npy"
 
     def _spend(
         self, kind: str, digest: str, bits: NDArray[np.uint64], items: set[str], each: int
@@ -230,11 +253,11 @@ def _write_array(path: Path, values: NDArray[Any]) -> None:
     write_whole(path, content.getvalue(), private=True)
 
 
-def _array(path: Path) -> NDArray[np.uint64]:
+def _array(path: Path, kind: str = "<u8", dimensions: int = 1) -> NDArray[Any]:
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, EOFError, ValueError):
         raise LedgerError(f"{path} is damaged; restore it from a backup") from None
-    if values.dtype != np.dtype("<u8") or values.ndim != 1:
+    if values.dtype != np.dtype(kind) or values.ndim != dimensions:
         raise LedgerError(f"{path} is damaged; restore it from a backup")
     return values

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from genome_eu.disclosure.checks import for_haploid
 from genome_eu.disclosure.policy import Policy
 from genome_eu.disclosure.publisher import floors_only, published
-from genome_eu.errors import BundleError
+from genome_eu.errors import BundleError, Refused
 from genome_eu.federation.bundle import Bundle, EvidenceRecord, SecureSum
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.secure_sum import MOST_PEOPLE, total
@@ -107,7 +107,15 @@ class Answer:
                 if dimension_sizes(summed).get("rows", stop - start) != stop - start:
                     raise BundleError("the sites answered with rows that were not asked for")
                 policy = self._publisher
-                if self.plan.parameters.get("ploidy", "diploid") != "diploid":
+                ploidy = self.plan.parameters.get("ploidy", "diploid")
+                if ploidy != "diploid":
+                    halved = ploidy == "x" and self.plan.parameters.get("x_males") == "0/1"
+                    if halved and policy.association_floor > 1:
+                        # How many of the called have one copy is no part of the sums.
+                        raise Refused(
+                            "with males at 0 and 1 on X, a secure sum does not tell how many REF "
+                            "alleles there are; ask with males at 0 and 2"
+                        )
                     policy = for_haploid(policy)
                 yield published(summed, policy, people), None
                 continue

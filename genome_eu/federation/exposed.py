@@ -78,15 +78,15 @@ class Exposed:
     ) -> Exposure:
         """The people of each trait; and, where genotypes are multiplied, covariates and traits."""
         sets, owners = self._of_traits(x, y)
-        if not rows:
-            return self._of(sets, [], 0, "")
         columns = [
             np.hstack([x[members], y[np.ix_(members, np.asarray(owners) == number)]])
             for number, members in enumerate(sets)
         ]
+        if not rows:
+            return replace(self._of(sets, [], 0, ""), values=self._values(sets, columns))
         return self._of(sets, columns, rows, panel, tuple(traits), tuple(owners))
 
-    def projection(self, inputs: Mapping[str, NDArray], rows: int) -> Exposure:
+    def projection(self, inputs: Mapping[str, NDArray], rows: int, scores: NDArray) -> Exposure:
         """Everybody, by the columns Zᵀq: each loading vector makes one."""
         panel = _digest(inputs, "panel", "frequency")
         columns = tuple(
@@ -94,7 +94,13 @@ class Exposed:
             for column in inputs["loadings"].T
         )
         people = self.everybody().people
-        return Exposure(people=people, columns=columns, rows=rows, panel=panel)
+        found = Exposure(people=people, columns=columns, rows=rows, panel=panel)
+        return self.combined(found, scores)
+
+    def combined(self, found: Exposure, scores: NDArray) -> Exposure:
+        """With scores of everybody, (people of the store, scores), that sums may be combined to."""
+        sets = [self._included]
+        return replace(found, values=self._values(sets, [scores[self._included]]))
 
     def pairs(self, inputs: Mapping[str, NDArray], rows: int, columns: int) -> Exposure:
         """Everybody, by products of rows with so many columns, most of them other rows."""
@@ -106,7 +112,7 @@ class Exposed:
         people = self.everybody().people
         return Exposure(people=people, columns=digests, rows=rows, panel=panel)
 
-    def scores(self, inputs: Mapping[str, NDArray]) -> Exposure:
+    def scores(self, inputs: Mapping[str, NDArray], scores: NDArray) -> Exposure:
         """Everybody, by sums of scores and of their squares.
 
         Loadings on a single row make these its allele count and its genotype counts: each is a row.
@@ -114,7 +120,7 @@ class Exposed:
         rows = 2 * inputs["loadings"].shape[1]
         panel = _digest(inputs, "panel", "frequency", "loadings")
         everybody = np.empty((int(self._included.sum()), 0))
-        return self._of([self._included], [everybody], rows, panel)
+        return self.combined(self._of([self._included], [everybody], rows, panel), scores)
 
     def folds(
         self,
@@ -161,16 +167,34 @@ class Exposed:
         *,
         rows: int,
         panel: str,
-        own: int,
+        own: int | None = None,
+        offsets: NDArray | None = None,
     ) -> Exposure:
-        """The people of traits beside predictions: what is left of a trait is a column.
+        """The people of traits beside predictions: what is left of each trait is a column.
 
-        There are `own` such columns, which `name` and their numbers tell apart.
+        Or there are `own` such columns. Their numbers and `name` tell them apart. What is left is
+        made of x, y and `offsets` (chromosomes, traits, people of the store).
         """
-        members = self._members(x, y)
-        found = self._of([members], [x[members]], rows, panel, tuple(traits), (0,) * len(traits))
-        digests = [*found.columns, *self._numbered(name, members, own)]
-        return replace(found, columns=tuple(digests), column_people=(0,) * len(digests))
+        sets, owners = self._of_traits(x, y)
+        of_traits = tuple(owners) if traits else ()
+        found = self._of(
+            sets, [x[members] for members in sets], rows, panel, tuple(traits), of_traits
+        )
+        if offsets is not None:
+            of_sets = [
+                np.hstack(
+                    [x[members], y[members][:, mine], _flat(offsets[:, mine, :][..., members])]
+                )
+                for number, members in enumerate(sets)
+                for mine in [np.asarray(owners) == number]
+            ]
+            found = replace(found, values=self._values(sets, of_sets))
+        digests, places = list(found.columns), list(found.column_people)
+        for number, members in enumerate(sets):
+            columns = owners.count(number) if own is None else own
+            digests += self._numbered(name, members, columns)
+            places += [number] * columns
+        return replace(found, columns=tuple(digests), column_people=tuple(places))
 
     def weighted(
         self,
@@ -283,7 +307,21 @@ class Exposed:
             panel=panel,
             column_people=tuple(column_people),
             trait_people=owners,
+            values=self._values(sets, columns if rows else ()),
         )
+
+    def _values(self, sets: Sequence[NDArray], columns: Sequence[NDArray]) -> tuple[NDArray, ...]:
+        """An intercept and columns of the first sets, in the order of their people's hashes."""
+        return tuple(
+            np.hstack([np.ones((len(values), 1)), values])[np.argsort(self._hashes[members])]
+            for values, members in zip(columns, sets, strict=False)
+        )
+
+
+def _flat(offsets: NDArray) -> NDArray:
+    """Offsets (chromosomes, traits, people) as columns."""
+    chromosomes, traits, people = offsets.shape  # of which there may be none
+    return offsets.reshape(chromosomes * traits, people).T
 
 
 def _digest(inputs: Mapping[str, NDArray], *names: str) -> str:

@@ -50,7 +50,8 @@ class RidgeState:
         if self.folder is None:
             values = _somewhere(needed, shape)
             yield values
-            self._predictions[name, cohort] = Predictions(values)
+            # Those of one regression at a time: the others' offsets are what is asked for again.
+            self._predictions = {(name, cohort): Predictions(values)}
             return
         path = self._path("predictions", name, cohort)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -65,7 +66,6 @@ class RidgeState:
             begun.replace(path)
         finally:
             begun.unlink(missing_ok=True)
-        # Those of one regression at a time: the others' offsets are what is asked for again.
         for other in path.parent.glob("*.npy"):
             if other != path:
                 other.unlink(missing_ok=True)

@@ -113,7 +113,6 @@ class OwnQuality(Questions):
             reason = removed_rows(measures, asked.variants.limits)
             variables = results.row_variables(panel.names(start, stop), panel.contigs)
             variables |= row_measure_variables(measures, reason)
-            tests = measures.hwe_neg_log10_p
             variables["variant_hwe_neg_log10_p"] = ("variants", tests[:, 0])
             variables["cohort_hwe_neg_log10_p"] = (("variants", "cohorts"), tests[:, 1:])
             variables["cohort_id"] = ("cohorts", np.array(labels, dtype=object))

@@ -48,6 +48,7 @@ from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.located import Located, locate
 from genome_eu.federation.parameters import INPUTS, check_inputs
 from genome_eu.federation.parameters.filters import LEAST_KINSHIP, PeopleFilters
+from genome_eu.federation.parameters.model import ModelParameters
 from genome_eu.federation.people import People
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.quality import removed_by, trios_of
@@ -130,6 +131,7 @@ class Site:
         self._narrowed: dict[PeopleFilters, Site] = {}
         self._measures: PersonMeasures | None = None
         self._relatives: Relatives | None = None
+        self._found: tuple[str, NDArray] | None = None
 
     @classmethod
     def open(cls, name: str, path: str | Path, policy: Policy | None = None, **more: Any) -> Site:
@@ -253,7 +255,7 @@ class Site:
             narrowed = copy.copy(self)
             narrowed.included, narrowed.removed = removed.keep, removed
             narrowed._panels, narrowed._minor_alleles, narrowed._narrowed = {}, None, {}
-            narrowed._measures = narrowed._relatives = None
+            narrowed._measures = narrowed._relatives = narrowed._found = None
             narrowed.__dict__.pop("table", None)
             # One at a time: a study keeps to its own.
             self._narrowed = {limits: narrowed}
@@ -290,6 +292,15 @@ class Site:
         ), trios
 
     # -- rows and people ---------------------------------------------------------------------
+
+    def once(self, key: str, find: Callable[[], NDArray]) -> NDArray:
+        """What a pass over the genotypes gives: kept, the last one, for who asks by the same key.
+
+        What is to leave and whom it exposes are found out apart.
+        """
+        if self._found is None or self._found[0] != key:
+            self._found = key, find()
+        return self._found[1]
 
     def rows_per_shard(self, statistic: str, parameters: Any) -> int:
         """Rows of a shard where nothing travels: whole blocks, as many as memory likes."""
@@ -337,29 +348,39 @@ class Site:
             raise BundleError(f"the panel has rows that are not {kind} at this site")
         return found
 
-    def dosages_of(self, named: Sequence[str]) -> NDArray[np.float64]:
+    def dosages_of(self, named: Sequence[str], *, imputed: bool = False) -> NDArray[np.float64]:
         """Copies of ALT of rows named contig:position:REF:ALT, (people of the store, rows).
 
-        A missing call is at the mean of the people who take part.
+        Of hard calls, or expected ones where the store is `imputed`. A missing call is at the mean
+        of the people who take part.
 
         Raises
         ------
         PanelError
             The site does not list a row, or nobody is called in it.
         """
-        asked, names = variants.named(named), self.store.names(self.own_rows)
-        found = locate(asked, names, self.own_rows, self.listed())
-        if not found.listed.all():
-            missing = named[int(np.argmin(found.listed))]
-            raise PanelError(f"{missing} is not a row that this site lists; condition on others")
-        dosage = self.store.read(found.rows).dosages().astype(float).T
-        called = dosage >= 0
-        dosage = np.where(found.flipped, 2.0 - dosage, dosage)
+        dosage = self._dosages_of(named, imputed=imputed)
+        called = ~np.isnan(dosage)
         counted = (called & self.included[:, None]).sum(axis=0)
         if np.any(counted == 0):
             raise PanelError(f"nobody is called in {named[int(np.argmin(counted))]}")
         sums = np.where(called & self.included[:, None], dosage, 0.0).sum(axis=0)
         return np.where(called, dosage, sums / counted)
+
+    def lacking(self, named: Sequence[str], *, imputed: bool = False) -> NDArray[np.bool_]:
+        """Who lacks a call in any of these rows, (people of the store,); raises as `dosages_of`."""
+        return np.isnan(self._dosages_of(named, imputed=imputed)).any(axis=1)
+
+    def _dosages_of(self, named: Sequence[str], *, imputed: bool) -> NDArray[np.float64]:
+        asked, names = variants.named(named), self.store.names(self.own_rows)
+        found = locate(asked, names, self.own_rows, self.listed())
+        if not found.listed.all():
+            missing = named[int(np.argmin(found.listed))]
+            raise PanelError(f"{missing} is not a row that this site lists; condition on others")
+        read = self.store.read_dosages if imputed else self.store.read
+        dosage = read(found.rows).dosages().astype(float).T
+        oriented = np.where(found.flipped, 2.0 - dosage, dosage)
+        return np.where(dosage >= 0, oriented, np.nan)
 
     def stream(
         self,
@@ -440,6 +461,7 @@ class Site:
         ends: Sequence[int],
         summary_bytes: int,
         haploid: HaploidCalls | None = None,
+        dosages: bool = False,
     ) -> Iterator[Any]:
         """A result for each of the question's own blocks of rows: up to each of `ends`."""
         with Progress(f"{self.name}: {title}", rows.size) as progress:
@@ -455,6 +477,7 @@ class Site:
                 backend=self.backend,
                 progress=progress,
                 haploid=haploid,
+                dosages=dosages,
             )
 
     def rows_of_block(self, width: int, columns: int | None = None, dosages: bool = False) -> int:
@@ -503,6 +526,13 @@ class Site:
         )
         return replace(found, people=found.people & (not small))
 
+    def halved(self, asked: ModelParameters, members: NDArray) -> int:
+        """How many of these people have one copy that counts as one, not two."""
+        if asked.ploidy == "diploid":
+            return 0
+        found = self.association(asked.ploidy, asked.x_males)
+        return int((members & found.haploid).sum()) if found.halved else 0
+
     def haploid_calls(self, kind: PloidyName, x_males: XMales = "0/2") -> HaploidCalls | None:
         """How the calls of haploid people are read in rows of a kind; None where nobody is one."""
         found = self.association(kind, x_males)
@@ -549,6 +579,10 @@ class Site:
             haploid=haploid,
         )
         return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def repeats(self, rows: NDArray) -> bool:
+        """Whether one of these rows of the store is there twice, whichever allele is counted."""
+        return np.unique(stored(rows)[0]).size < rows.size
 
     def has_missing(self, rows: NDArray) -> bool:
         """Whether anybody of the store lacks a call in these rows."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from genome_eu.formats.association import GlmLinearWriter, GlmLogisticWriter, RegenieWriter
 from genome_eu.formats.gwas_ssf import GwasSsfWriter, SsfSummary
-from genome_eu.formats.logistic import GlmLogisticWriter, RegenieWriter
 from genome_eu.formats.parquet import (
     ParquetWriter,
     read_dosages,
@@ -15,7 +15,6 @@ from genome_eu.formats.parquet import (
 from genome_eu.formats.plink import (
     AfreqWriter,
     GcountWriter,
-    GlmLinearWriter,
     HardyWriter,
     HardyXWriter,
     write_eigenval,

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import resource
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
 
-from genome_eu.atomic import AtomicFile
+from genome_eu.atomic import AtomicFile, WholeOrNothing
 from genome_eu.errors import UsageError
+from genome_eu.formats.association import GlmLinearWriter, GlmLogisticWriter, RegenieWriter
 from genome_eu.formats.gwas_ssf import GwasSsfWriter
-from genome_eu.formats.logistic import GlmLogisticWriter, RegenieWriter
 from genome_eu.formats.parquet import ParquetWriter
 from genome_eu.formats.plink import (
     AfreqWriter,
     DosageAfreqWriter,
     GcountWriter,
-    GlmLinearWriter,
     HardyWriter,
     HardyXWriter,
     write_eigenval,
@@ -33,7 +32,7 @@ from genome_eu.formats.streams import ResultWriter
 _OTHER_FILES = 512
 
 
-class _Files(ABC):
+class _Files(WholeOrNothing):
     """Writers that receive the same shards; the files appear together or not at all.
 
     Parameters
@@ -94,14 +93,8 @@ class _Files(ABC):
             writer.abort()
         self._writers = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
+    def _complete(self) -> None:
+        self.close()
 
 
 class FrequencyFiles(_Files):

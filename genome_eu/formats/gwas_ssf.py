@@ -26,7 +26,7 @@ import xarray as xr
 
 from genome_eu.atomic import AtomicFile
 from genome_eu.errors import BadInput, UsageError
-from genome_eu.formats.plink import file_of_trait
+from genome_eu.formats.association import file_of_trait
 from genome_eu.formats.rows import RowNames, Shard, association, require, trait_label, trait_names
 from genome_eu.formats.streams import ResultWriter
 from genome_eu.formats.text import (

@@ -57,16 +57,17 @@ def clump_table(dataset: xr.Dataset) -> pd.DataFrame:
     index = dataset["variant_clump_index"].values
     named = dataset["variant_clump_named"].values
     p = dataset["variant_neg_log10_p"].values
-    others = ~index
+    contigs, positions = rows["contig"].to_numpy(object), rows["position"].to_numpy()
+    members_of = _members(clump, ~index)
     lines = []
     for number, row in enumerate(np.flatnonzero(index)[np.argsort(clump[index])]):
-        members = np.flatnonzero(others & (clump == number))
+        members = members_of[number]
         bins = np.searchsorted(-np.log10(_BINS), p[members], side="right")
         counts = np.bincount(bins, minlength=len(_BINS) + 1)
         lines.append(
             {
-                "#CHROM": rows["contig"].iloc[row],
-                "POS": rows["position"].iloc[row],
+                "#CHROM": contigs[row],
+                "POS": positions[row],
                 "ID": ids[row],
                 "NEG_LOG10_P": p[row],
                 "TOTAL": members.size,
@@ -77,6 +78,14 @@ def clump_table(dataset: xr.Dataset) -> pd.DataFrame:
     columns = ["#CHROM", "POS", "ID", "NEG_LOG10_P", "TOTAL", "NONSIG"]
     columns += ["S0.05", "S0.01", "S0.001", "S0.0001", "SP2"]
     return pd.DataFrame(lines, columns=columns)
+
+
+def _members(clump: NDArray, others: NDArray) -> list[NDArray[np.intp]]:
+    """The rows of each clump but for the one that it is named after, in their order."""
+    rows = np.flatnonzero(others & (clump >= 0))
+    rows = rows[np.argsort(clump[rows], kind="stable")]
+    clumps = int(clump.max(initial=-1)) + 1
+    return np.split(rows, np.searchsorted(clump[rows], np.arange(1, clumps))) if clumps else []
 
 
 def write_clumps(dataset: xr.Dataset, folder: Path) -> list[Path]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xarray as xr
 from numpy.typing import NDArray
 
 from genome_eu.atomic import AtomicFile
+from genome_eu.formats.decimals import fixed
+from genome_eu.formats.text import header, masked, p_values, strings, tab_separated
 
 # Lines that are made at a time.
 _LINES = 1 << 16
@@ -27,7 +29,7 @@ def write_meta(dataset: xr.Dataset, folder: Path) -> list[Path]:
         pq.write_table(_arrow(dataset), file.handle, compression="snappy")
     with AtomicFile(paths[1]) as file:
         for text in _metal(dataset):
-            file.write(text.encode())
+            file.write(text)
     return paths
 
 
@@ -52,37 +54,40 @@ def _arrow(dataset: xr.Dataset) -> pa.Table:
     return pa.table(columns).replace_schema_metadata({b"genome_eu": json.dumps(said).encode()})
 
 
-def _metal(dataset: xr.Dataset) -> Iterator[str]:
+def _metal(dataset: xr.Dataset) -> Iterator[memoryview | bytes]:
     """METAL's table, some lines at a time."""
     by_size = dataset.attrs["scheme"] == "samplesize"
     numbers = ["Weight", "Zscore"] if by_size else ["Effect", "StdErr"]
-    headings = ["MarkerName", "Allele1", "Allele2", *numbers, "P-value", "Direction"]
-    yield "\t".join([*headings, "HetISq", "HetChiSq", "HetDf", "HetPVal"]) + "\n"
+    names = ["MarkerName", "Allele1", "Allele2", *numbers, "P-value", "Direction"]
+    yield header([*names, "HetISq", "HetChiSq", "HetDf", "HetPVal"])
+    rows = dataset.sizes["variants"]
+    for start in range(0, rows, _LINES):
+        lines = dataset.isel(variants=slice(start, start + _LINES))
+        yield from tab_separated(_metal_columns(lines, by_size), "a table of METAL")
 
+
+def _metal_columns(dataset: xr.Dataset, by_size: bool) -> list[pa.Array]:
     def of(name: str) -> NDArray:
-        return np.asarray(dataset[name].values)
+        return np.asarray(dataset[f"variant_meta_{name}"].values)
 
-    effect, other = of("variant_effect_allele"), of("variant_other_allele")
+    alleles = [strings(dataset[f"variant_{name}_allele"].values) for name in ("effect", "other")]
     first, second = ("n", "z") if by_size else ("beta", "se")
-    shapes = ("%.2f", "%.3f") if by_size else ("%.4f", "%.4f")
-    columns = [of(f"variant_meta_{name}") for name in (first, second)]
-    p, direction = of("variant_meta_neg_log10_p"), of("variant_meta_direction")
-    q, df = of("variant_meta_q"), of("variant_meta_q_df")
-    share, q_p = of("variant_meta_i_squared"), of("variant_meta_q_neg_log10_p")
-    keys = of("variant_id")
-    for start in range(0, len(keys), _LINES):
-        yield "".join(
-            f"{keys[row]}\t{str(effect[row]).lower()}\t{str(other[row]).lower()}\t"
-            f"{shapes[0] % columns[0][row]}\t{shapes[1] % columns[1][row]}\t"
-            f"{_p_value(p[row])}\t{direction[row]}\t"
-            f"{100 * share[row]:.1f}\t{q[row]:.3f}\t{df[row]}\t{_p_value(q_p[row])}\n"
-            for row in range(start, min(start + _LINES, len(keys)))
-        )
+    decimals = (2, 3) if by_size else (4, 4)
+    return [
+        strings(dataset["variant_id"].values),
+        *(pc.utf8_lower(one) for one in alleles),
+        fixed(of(first), decimals[0]),
+        fixed(of(second), decimals[1]),
+        _p_values(of("neg_log10_p")),
+        strings(of("direction")),
+        fixed(100.0 * of("i_squared"), 1),
+        fixed(of("q"), 3),
+        pa.array(of("q_df")).cast(pa.string()),
+        _p_values(of("q_neg_log10_p")),
+    ]
 
 
-def _p_value(neg_log10_p: float) -> str:
+def _p_values(neg_log10_p: NDArray) -> pa.Array:
     """Four digits, also below the smallest float."""
-    if not neg_log10_p > 300.0:
-        return f"{10.0**-neg_log10_p:.4g}"
-    exponent = math.ceil(neg_log10_p)
-    return f"{10.0 ** (exponent - neg_log10_p):.2f}e-{exponent}"
+    text = p_values(10.0**-neg_log10_p, neg_log10_p, 4)
+    return masked(text, np.isnan(neg_log10_p), "nan")

@@ -1,4 +1,4 @@
-"""PLINK 2's tables: .afreq, .gcount, .hardy, .hardy.x, .glm.linear, .eigenvec and .eigenval.
+"""PLINK 2's tables of rows and people: .afreq, .gcount, .hardy, .hardy.x, .eigenvec, .eigenval.
 
 Columns, tabs and numbers (six significant digits) are those of PLINK 2.00a3.5. Withheld
 rows hold NA; rows at which nobody is called hold what PLINK prints there (``nan``, 0).
@@ -7,36 +7,25 @@ rows hold NA; rows at which nobody is called hold what PLINK prints there (``nan
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import xarray as xr
 
-from genome_eu.atomic import AtomicFile, write_whole
-from genome_eu.errors import BadInput, UsageError
-from genome_eu.formats.rows import (
-    TOTAL,
-    Shard,
-    association,
-    of_group,
-    require,
-    row_names,
-    trait_names,
-)
-from genome_eu.formats.streams import ResultWriter
+from genome_eu.atomic import write_whole
+from genome_eu.errors import BadInput
+from genome_eu.formats.rows import TOTAL, Shard, of_group, require, row_names
+from genome_eu.formats.streams import ResultWriter, write_lines
 from genome_eu.formats.text import (
     constant,
     header,
     integers,
-    joined,
     masked,
     p_values,
     significant,
     strings,
     tab_separated,
-    words,
 )
 
 AFREQ = ("#CHROM", "ID", "REF", "ALT", "ALT_FREQS", "OBS_CT")
@@ -79,22 +68,6 @@ HARDY_X = (
     "FEMALE_A1_FREQ",
     "MALE_A1_FREQ",
     "P",
-)
-GLM_LINEAR = (
-    "#CHROM",
-    "POS",
-    "ID",
-    "REF",
-    "ALT",
-    "A1",
-    "A1_FREQ",
-    "TEST",
-    "OBS_CT",
-    "BETA",
-    "SE",
-    "T_STAT",
-    "P",
-    "ERRCODE",
 )
 _NOT_IN_HARDY = ("X", "Y", "MT")
 
@@ -328,103 +301,6 @@ def _is_diploid(dataset: xr.Dataset) -> np.ndarray:
         return _of_class(dataset, "autosomal") | _of_class(dataset, "pseudoautosomal")
     names = np.asarray(dataset["contig_id"].values).astype(str)
     return ~np.isin(names, _NOT_IN_HARDY)[np.asarray(dataset["variant_contig"].values)]
-
-
-class GlmLinearWriter(ResultWriter):
-    """``<stem>.<trait>.glm.linear``, one file for each trait; A1 is always ALT.
-
-    Parameters
-    ----------
-    stem : path
-        Folder and beginning of the file names.
-    """
-
-    def __init__(self, stem: str | os.PathLike[str]) -> None:
-        super().__init__()
-        self.stem = Path(stem)
-        self._of_trait: dict[str, AtomicFile] = {}
-
-    def _append(self, shard: Shard) -> None:
-        dataset = shard.dataset
-        require(dataset, ["variant_linreg_beta", "variant_linreg_errcode"])
-        traits = trait_names(dataset)
-        if not self._of_trait:
-            for trait in traits:
-                file = self._create(file_of_trait(self.stem, trait, ".glm.linear"))
-                file.write(header(GLM_LINEAR))
-                self._of_trait[trait] = file
-        if traits != list(self._of_trait):
-            raise BadInput(
-                f"a shard has the traits {', '.join(traits)}, the first one had "
-                f"{', '.join(self._of_trait)}. Append shards of one result only."
-            )
-        rows = shard.names
-        shared = joined(
-            [rows.contig, integers(rows.position), rows.id, rows.ref, rows.alt, rows.alt],
-            self.stem.name,
-        )
-        codes, meanings = shard.codes
-        people = _People(shard, codes == place_of(meanings, "WITHHELD"), shared)
-        fit = codes == place_of(meanings, ".")
-        for index, (trait, file) in enumerate(self._of_trait.items()):
-            beta, se, t, p, exact = (
-                np.where(fit[:, index], shard.of_trait(name, index), np.nan)
-                for name in ("beta", "se", "t_value", "p_value", "neg_log10_p")
-            )
-            columns = [
-                people.of_trait(index),
-                *(significant(values) for values in (beta, se, t)),
-                p_values(p, exact),
-                words(codes[:, index], meanings),
-            ]
-            write_lines(file, tab_separated(columns, f"trait {trait}"))
-
-    def _finish(self) -> list[Path]:
-        return [file.target for file in self._files]
-
-
-def write_lines(file: AtomicFile, lines: Iterable[memoryview]) -> None:
-    """Write lines as `tab_separated` gives them."""
-    for some in lines:
-        file.write(some)
-
-
-def place_of(meanings: list[str], word: str) -> int:
-    """Place of a word, −1 where no test has it."""
-    return meanings.index(word) if word in meanings else -1
-
-
-class _People:
-    """The columns up to OBS_CT, which traits of the same people share."""
-
-    def __init__(self, shard: Shard, withheld: np.ndarray, names: pa.Array) -> None:
-        self._shard = shard
-        self._withheld = withheld
-        self._names = names
-        dataset = shard.dataset
-        model = association(dataset)
-        variables = (dataset[f"{model}_{name}"].values for name in ("n", "allele_frequency"))
-        # A column that is broadcast over the traits is the same for all of them.
-        self._shared = all(values.strides[1] == 0 for values in variables)
-        self._shared &= bool((withheld == withheld[:, :1]).all())
-        self._text: pa.Array = None
-
-    def of_trait(self, index: int) -> pa.Array:
-        if self._text is None or not self._shared:
-            withheld = self._withheld[:, index]
-            frequency = self._shard.of_trait("allele_frequency", index)
-            shown = masked(significant(frequency, missing="nan"), withheld | (frequency < 0))
-            test = constant("ADD", len(frequency))
-            people = masked(integers(self._shard.of_trait("n", index)), withheld)
-            self._text = joined([self._names, shown, test, people], "OBS_CT")
-        return self._text
-
-
-def file_of_trait(stem: Path, trait: str, ending: str) -> Path:
-    """``<stem>.<trait><ending>``, refusing traits that would name another folder."""
-    if not trait or any(mark in trait for mark in "/\\\0\n\t"):
-        raise UsageError(f"the trait {trait!r} cannot be part of a file name. Rename it.")
-    return stem.with_name(f"{stem.name}.{trait}{ending}")
 
 
 def write_eigenvec(

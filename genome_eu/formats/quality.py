@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from genome_eu.atomic import AtomicFile
+from genome_eu.formats.text import significant
 
 
 def people_table(found: xr.Dataset) -> pd.DataFrame:
@@ -109,7 +110,13 @@ def write_kinship(found: xr.Dataset, folder: Path, keep: NDArray | None) -> list
 def _private(path: Path, table: pd.DataFrame) -> Path:
     """A tab-separated table that only its owner can read; numbers with six digits."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = table.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.6g")
+    written = {
+        name: significant(table[name].to_numpy(float), missing="nan")
+        for name, kind in table.dtypes.items()
+        if kind.kind == "f"
+    }
+    table = table.assign(**{str(name): text.to_numpy(False) for name, text in written.items()})
+    text = table.to_csv(sep="\t", index=False)
     with AtomicFile(path, private=True) as file:
         file.write(text.encode())
     return path

@@ -99,6 +99,11 @@ def words_of(dataset: xr.Dataset, name: str) -> tuple[np.ndarray, list[str]]:
     return places.reshape(values.shape), [str(word) for word in distinct]
 
 
+def place_of(meanings: list[str], word: str) -> int:
+    """Place of a word, −1 where no test has it."""
+    return meanings.index(word) if word in meanings else -1
+
+
 def association(dataset: xr.Dataset) -> str:
     """How the variables of an association begin: by its model.
 

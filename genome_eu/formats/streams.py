@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import xarray as xr
 
-from genome_eu.atomic import AtomicFile
+from genome_eu.atomic import AtomicFile, WholeOrNothing
 from genome_eu.errors import UsageError
 from genome_eu.formats.rows import Shard
 
 
-class ResultWriter(ABC):
+def write_lines(file: AtomicFile, lines: Iterable[memoryview]) -> None:
+    """Write lines as `tab_separated` gives them."""
+    for some in lines:
+        file.write(some)
+
+
+class ResultWriter(WholeOrNothing):
     """Receives shards of a result, in row order, and leaves complete files behind.
 
     Use as a context manager: leaving it normally closes the writer, leaving it by an
@@ -67,6 +73,9 @@ class ResultWriter(ABC):
         self._open = False
         return summary
 
+    def _complete(self) -> None:
+        self.close()
+
     def abort(self) -> None:
         """Remove what was begun; nothing under the final names is touched."""
         if self._open:
@@ -79,17 +88,3 @@ class ResultWriter(ABC):
 
     def _finish(self) -> Any:
         return None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

@@ -99,13 +99,18 @@ def _split(path: Path) -> tuple[str, str]:
             lines = file.read().splitlines()
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read: {error}") from None
-    comments = [line for line in lines if _is_comment(line)]
-    rest = [line.removeprefix("#") for line in lines if line.strip() and not _is_comment(line)]
-    return "\n".join(comments), "\n".join(rest)
+    marked = [number for number, line in enumerate(lines) if line.startswith("#")]
+    comments = [number for number in marked if _is_comment(lines[number])]
+    said = [lines[number] for number in comments]
+    for number in marked:
+        lines[number] = lines[number].removeprefix("#")
+    for number in comments:
+        lines[number] = ""
+    return "\n".join(said), "\n".join(line for line in lines if line and not line.isspace())
 
 
 def _is_comment(line: str) -> bool:
-    return line.startswith("##") or (line.startswith("#") and "=" in line)
+    return line.startswith("##") or "=" in line
 
 
 def _table(text: str, path: Path) -> pd.DataFrame:

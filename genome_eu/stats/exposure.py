@@ -1,7 +1,7 @@
 """How far columns of a model set single people apart: the numbers that disclosure checks judge.
 
-Both functions look at columns as they are and at nothing that a plan says of them, and neither
-changes when a column is shifted or scaled.
+They look at columns as they are and at nothing that a plan says of them, and none changes when a
+column is scaled; classes and leverage do not change when it is shifted, either.
 """
 
 from __future__ import annotations
@@ -28,6 +28,29 @@ def smallest_class(columns: NDArray) -> int | None:
         sizes = np.unique(column[~np.isnan(column)], return_counts=True)[1]
         if sizes.size > 1:
             fewest.append(int(sizes.sum() - sizes.max()))
+    return min(fewest, default=None)
+
+
+def smallest_cell(cells: NDArray, members: NDArray[np.bool_]) -> int | None:
+    """Fewest people of one cell of a classification, the reference's included.
+
+    Parameters
+    ----------
+    cells : int64 array, shape (people, classifications)
+        The cell that each person is in.
+    members : bool array, shape (people,)
+        Who counts.
+
+    Returns
+    -------
+    int or None
+        None where no classification tells anybody apart.
+    """
+    fewest = []
+    for column in cells[members].T:
+        sizes = np.unique(column, return_counts=True)[1]
+        if sizes.size > 1:
+            fewest.append(int(sizes.min()))
     return min(fewest, default=None)
 
 
@@ -62,5 +85,25 @@ def largest_leverage(columns: NDArray) -> float:
     if not varies.any():
         return 0.0
     left, sizes, _ = np.linalg.svd(centred[:, varies] / spread[varies], full_matrices=False)
-    kept = left[:, sizes > 1e-9 * sizes.max()]
+    # What rounding leaves of a combination; a person who is left by more could be read from sums.
+    kept = left[:, sizes > 1e-12 * sizes.max()]
     return float((kept**2).sum(axis=1).max())
+
+
+def effective_people(weights: NDArray) -> NDArray[np.float64]:
+    """How many people a weighted sum is of: as many as have the largest weight would add up to it.
+
+    1 where one person has all of the weight, and 0 where nobody has any.
+
+    Parameters
+    ----------
+    weights : float64 array, shape (people,) or (sums, people)
+        Signs do not count.
+
+    Returns
+    -------
+    float64 array, shape () or (sums,)
+    """
+    size = np.abs(np.asarray(weights, np.float64))
+    largest = size.max(axis=-1, initial=0.0)
+    return np.where(largest > 0, size.sum(axis=-1) / np.where(largest > 0, largest, 1.0), 0.0)

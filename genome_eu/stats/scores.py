@@ -68,9 +68,7 @@ def match_weights(
 
     same_way = _orientation(pairs, pairs["effect"], pairs["other"])
     single = (pairs["ref"].str.len() == 1) & (pairs["alt"].str.len() == 1)
-    reverse = _orientation(
-        pairs, pairs["effect"].str.translate(_OTHER_STRAND), _complement(pairs["other"])
-    )
+    reverse = _orientation(pairs, _complement(pairs["effect"]), _complement(pairs["other"]))
     both_ways = single & (pairs["ref"] == _complement(pairs["alt"]))
     flip = (same_way == 0) & single & ~both_ways & (pairs["other"] != "")
     way = np.where(flip, reverse, same_way)
@@ -108,7 +106,8 @@ def match_weights(
 
 
 def _complement(alleles: pd.Series) -> pd.Series:
-    return alleles.str.translate(_OTHER_STRAND)
+    # Lines are many and alleles few.
+    return alleles.map({one: one.translate(_OTHER_STRAND) for one in alleles.unique()})
 
 
 def _orientation(pairs: pd.DataFrame, effect: pd.Series, other: pd.Series) -> NDArray:

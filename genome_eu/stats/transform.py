@@ -12,7 +12,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from genome_eu.errors import TraitError, UsageError
 
@@ -37,7 +36,8 @@ def rank_inverse_normal(values: NDArray, offset: float = BLOM) -> NDArray[np.flo
     """
     out = np.full(values.shape, np.nan)
     known = ~np.isnan(values)
-    ranks = rankdata(values[known])
+    _, place, ties = np.unique(values[known], return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2.0)[place]
     out[known] = ndtri((ranks - offset) / (ranks.size - 2.0 * offset + 1.0))
     return out
 

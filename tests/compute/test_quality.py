@@ -153,3 +153,16 @@ def test_the_sex_check_reads_calls_as_they_were_made(tmp_path):
     assert cohort.filtered({"people": {"sex_check": True}}).people == 29
     with pytest.raises(BadInput, match="no variants on autosomes to tell kinship by"):
         cohort.unrelated(0.1)
+
+
+def test_rows_are_tested_over_everybody_and_within_groups(made):
+    """Limits look at the groups; the table has both."""
+    _, store = made
+    cohort = ge.open_cohort(store.path)
+    found = cohort.qc({"variants": {"hwe": 0.05, "hwe_by": ["sex"]}})
+    expected = cohort.frequencies(by="sex")
+    for name in ("variant_hwe_neg_log10_p", "cohort_hwe_neg_log10_p", "cohort_id"):
+        np.testing.assert_array_equal(found[name].values, expected[name].values)
+    fails = (found["cohort_hwe_neg_log10_p"].values > -np.log10(0.05)).any(axis=1)
+    assert 0 < fails.sum() < fails.size
+    assert set(found["variant_removed"].values[fails]) == {"hwe"}

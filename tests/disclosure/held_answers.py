@@ -14,6 +14,7 @@ from genome_eu.disclosure.case import Case
 from genome_eu.disclosure.holding import case_of, open_case
 from genome_eu.disclosure.ledger import Ledger
 from genome_eu.federation import bundle as bundles
+from genome_eu.federation.bundle.writing import write_bundle
 from genome_eu.federation.parameters.counts import GenotypeCountsParameters
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.stats.aggregate import Aggregate
@@ -92,7 +93,7 @@ def answer_file(path: Path, plan: Plan, parts: Sequence[Aggregate], site: str = 
         shards=len(parts),
         policy="default",
     )
-    bundles._write(path, manifest, arrays.members)
+    write_bundle(path, manifest, arrays.members)
     return path
 
 

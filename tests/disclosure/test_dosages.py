@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genome_eu.disclosure import Facts, load_policy
+from genome_eu.disclosure.checks import below
 from genome_eu.disclosure.publisher import published
 from genome_eu.disclosure.rules import RULES
 from genome_eu.errors import Refused
-from genome_eu.stats import dosages, linear
+from genome_eu.stats import dosages, linear, logistic
 from tests import simulate
 from tests.disclosure.test_checks import policies, small
 from tests.kernels.test_dense import draw_codes
@@ -122,6 +123,58 @@ def test_one_carrier_among_many_who_hardly_are():
     dosage[0, 0] = 1.5
     shown = DEFAULT.model_copy(update={"show_zero": True})
     assert not RULES[kind](row_sums(kind, dosage), shown, facts(2000))[0].shown.any()
+
+
+def score_of(dosage: np.ndarray, cases: int, *, effects: bool):
+    """Score sums of dosages of which the first people are cases, and the facts of the model."""
+    people = dosage.shape[1]
+    y = (np.arange(people) < cases).astype(float)[:, None]
+    design = logistic.design(np.empty((people, 0)), y, site_effects=effects)
+    fitted = logistic.fit_people(design, np.zeros((1, design.width)))
+    kinds = (logistic.summarize_score, logistic.DosageScoreSums)
+    if not effects:
+        kinds = (logistic.summarize_score_raw, logistic.DosageRawScoreSums)
+    classes = (Facts(people=cases), Facts(people=people - cases))
+    trait = Facts(people=people, leverage=0.1, groups=classes, weighing=people)
+    return (
+        design,
+        kinds[0](simulate.dense(dosage), fitted, kinds[1]),
+        Facts(people=people, groups=(trait,)),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from((0.0, 0.05, 0.3)),
+    st.integers(0, 2**32 - 1),
+    policies(),
+    st.booleans(),
+    st.integers(20, 40),
+)
+def test_rows_of_score_tests(missing, seed, policy, effects, cases):
+    dosage = drawn(missing, seed)
+    policy = policy.model_copy(update={"min_people": 10})
+    design, part, known = score_of(dosage, cases, effects=effects)
+    found, _ = RULES[type(part)](part, policy, known)
+    alleles = logistic.fewest_alleles(
+        simulate.dense(dosage), np.zeros(ROWS, np.int64), design, dosages=True
+    )
+    for row in range(ROWS):
+        carried = any(
+            few_carry(some, policy.association_floor, policy)
+            for some in (dosage[row, :cases], dosage[row, cases:])
+        )
+        lacking = int((dosage[row] < 0).sum())
+        few = not effects and 0 < lacking < policy.missing_floor
+        assert found.shown[row, 0] == (not carried and not few)
+        # What follows a score test is judged alike.
+        judged = below(alleles[row, :4], policy.association_floor, policy).any()
+        assert (judged, alleles[row, 4]) == (carried, lacking)
+    for item in fields(found):
+        if item.metadata["gate"] in ("association", "missing"):
+            assert not getattr(found, item.name)[~found.shown[:, 0]].any(), item.name
+    total = published(part, policy, None)
+    np.testing.assert_array_equal(total.shown, found.shown)
 
 
 def test_few_people_are_refused():

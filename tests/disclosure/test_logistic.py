@@ -23,7 +23,10 @@ ROWS = 6
 
 def facts(cases=60, controls=90, **more) -> Facts:
     classes = (Facts(people=cases), Facts(people=controls))
-    trait = Facts(people=cases + controls, smallest_class=min(cases, controls), groups=classes)
+    people = cases + controls
+    trait = Facts(
+        people=people, smallest_class=min(cases, controls), groups=classes, weighing=people
+    )
     return Facts(people=cases + controls, groups=(trait,), **more)
 
 
@@ -110,7 +113,8 @@ def named(value):
 
 
 def enough(**more) -> Facts:
-    return facts(minor_alleles=np.array([40.0]), missing=np.zeros(1), **more)
+    of_row = {"missing": np.zeros(1), "row_weighing": np.full(1, 90.0), "row_sides": np.full(1, 40)}
+    return facts(minor_alleles=np.array([40.0]), **of_row, **more)
 
 
 @pytest.mark.parametrize("part", Parts.ALL, ids=named)
@@ -155,14 +159,69 @@ def test_a_rare_row_is_not_followed_up(part, minor, leaves):
         RULES[type(part)](part, DEFAULT, replace(known, minor_alleles=None))
 
 
+@pytest.mark.parametrize("part", Parts.TESTS, ids=named)
 @pytest.mark.parametrize(("missing", "leaves"), [(0, True), (1, False), (4, False), (5, True)])
-def test_a_few_people_are_not_left_out_of_a_fit(missing, leaves):
+def test_a_few_people_are_not_left_out_of_a_row(part, missing, leaves):
     known = replace(enough(), missing=np.array([missing]))
     if leaves:
-        RULES[logistic.FitSums](Parts.FIT, DEFAULT, known)
+        RULES[type(part)](part, DEFAULT, known)
     else:
         with pytest.raises(Refused, match="a row that 1 to 4 people lack a call of"):
-            RULES[logistic.FitSums](Parts.FIT, DEFAULT, known)
+            RULES[type(part)](part, DEFAULT, known)
+
+
+@pytest.mark.parametrize("part", Parts.ALL, ids=named)
+@pytest.mark.parametrize(("people", "leaves"), [(1.0, False), (9.9, False), (10.0, True)])
+def test_people_count_by_how_much_they_weigh(part, people, leaves):
+    trait = replace(enough().groups[0], weighing=people)
+    known = replace(enough(), groups=(trait,))
+    if leaves:
+        RULES[type(part)](part, DEFAULT, known)
+    else:
+        with pytest.raises(Refused, match="fewer than 10 people make the sums"):
+            RULES[type(part)](part, DEFAULT, known)
+    with pytest.raises(Refused, match="were not counted"):
+        trait = replace(trait, weighing=None)
+        RULES[type(part)](part, DEFAULT, replace(known, groups=(trait,)))
+
+
+@pytest.mark.parametrize("part", Parts.TESTS, ids=named)
+def test_people_count_by_how_much_they_weigh_in_a_row(part):
+    for few, said in (
+        ({"row_weighing": np.array([9.0])}, "fewer than 10 people make the sums"),
+        ({"row_sides": np.array([9.0])}, "sum over one side of 0 would be of fewer than 10"),
+        ({"row_weighing": None}, "were not counted"),
+        ({"row_sides": None}, "were not counted"),
+        ({"missing": None}, "were not counted"),
+    ):
+        with pytest.raises(Refused, match=said):
+            RULES[type(part)](part, DEFAULT, replace(enough(), **few))
+
+
+@pytest.mark.parametrize("zeros_shown", [True, False])
+def test_the_alleles_of_a_row_to_be_tested_are_judged_as_those_of_its_score(zeros_shown):
+    """Nobody of the cases carries it and three of the controls do: few do, with zeros shown or not."""
+    policy = DEFAULT.model_copy(update={"show_zero": zeros_shown})
+    dosage = np.ones((3, 100), np.int8)
+    dosage[1, :40] = 0
+    dosage[2] = 0
+    dosage[2, 50:53] = 1
+    y = (np.arange(100) < 40).astype(float)[:, None]
+    design = logistic.design(np.empty((100, 0)), y, site_effects=True)
+    block, trait = simulate.block(dosage), np.zeros(3, np.int64)
+    fitted = logistic.fit_people(design, np.zeros((1, 0)))
+    shown, _ = RULES[logistic.ScoreSums](
+        logistic.summarize_score(block, fitted), policy, facts(40, 60)
+    )
+    assert shown.shown[:, 0].tolist() == [True, zeros_shown, False]
+    fewest = logistic.fewest_alleles(block, trait, design)[:, :4]
+    for row in range(3):
+        known = replace(enough(), minor_alleles=fewest[row])
+        if shown.shown[row, 0]:
+            RULES[logistic.FirthSums](Parts.FIRTH, policy, known)
+        else:
+            with pytest.raises(Refused, match="minor alleles in cases or in controls"):
+                RULES[logistic.FirthSums](Parts.FIRTH, policy, known)
 
 
 def test_a_publisher_withholds_rows_of_the_total():

@@ -11,6 +11,7 @@ from genome_eu.disclosure import load_policy
 from genome_eu.disclosure.checks import Facts
 from genome_eu.disclosure.rules import PUBLISHED, RULES
 from genome_eu.stats.counts import HaploidCounts
+from genome_eu.stats.linear import MeanSums
 from tests.disclosure.test_checks import policies, small
 
 CLASSES = ("hom_ref", "het", "hom_alt", "hap_ref", "hap_alt")
@@ -124,3 +125,30 @@ def test_few_people_of_the_class_are_nobody():
     assert not out.called.any()
     assert not out.alleles_shown.any()
     assert [(item.withheld, item.of) for item in evidence] == [(2, 2)]
+
+
+@given(
+    ref=hnp.arrays(np.int64, 6, elements=st.integers(0, 30)),
+    lacking=hnp.arrays(np.int64, 6, elements=st.integers(0, 5)),
+)
+@settings(max_examples=200, deadline=None)
+def test_males_with_one_copy_hide_no_rare_ref_allele(ref, lacking):
+    """50 males at 0 and 1 on X, and 50 females, have `ref` REF alleles; `lacking` males no call."""
+    policy = load_policy("default")
+    alleles = 150 - lacking - ref
+    part = MeanSums(
+        called=100 - lacking[:, None],
+        allele_count=alleles[:, None],
+        gg=np.ones((6, 1)),
+        gx=np.zeros((6, 1, 1)),
+        gy=np.zeros((6, 1)),
+        trait_group=np.zeros(1, int),
+        shown=np.ones((6, 1), bool),
+    )
+    group = Facts(people=100, smallest_class=20, leverage=0.2, halved=50)
+    facts = Facts(people=100, groups=(group,), haploid=True)
+    out, _ = RULES[MeanSums](part, policy, facts)
+    floor = 2 * policy.association_floor
+    for row in range(6):
+        assert not (out.shown[row, 0] and small(int(ref[row]), floor, policy))
+        assert out.shown[row, 0] or ref[row] - lacking[row] < floor

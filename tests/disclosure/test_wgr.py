@@ -12,7 +12,8 @@ from genome_eu.disclosure import Facts, load_policy
 from genome_eu.disclosure.budget import Budget
 from genome_eu.disclosure.rules import wgr
 from genome_eu.errors import Refused
-from genome_eu.federation.answers.wgr import _effective
+from genome_eu.federation.answers.wgr.binary import _effective
+from genome_eu.federation.answers.wgr.folds import leverage_of
 from genome_eu.federation.exposed import Exposed
 from genome_eu.stats import ridge
 from genome_eu.stats.aggregate import Aggregate
@@ -29,9 +30,9 @@ def made(kind: type[Aggregate], **changes: Any) -> Any:
     for item in fields(kind):
         shape = tuple(SIZES[name] for name in item.metadata["dims"])
         values[item.name] = np.ones(shape, item.metadata["dtype"])
-        if item.name in ("people", "called"):
+        if item.name in ("people", "called", "hard_called"):
             values[item.name] = np.full(shape, PEOPLE)
-        if item.name == "allele_count":
+        if item.name in ("allele_count", "hard_count"):
             values[item.name] = np.full(shape, 40)
         if item.name == "trait_group":
             values[item.name] = np.zeros(shape, int)
@@ -60,6 +61,8 @@ ENOUGH = {
     ridge.ResidualSums: replace(OF_FOLDS, groups=(EVERYBODY,)),
     ridge.RidgeScoreSums: replace(OF_FOLDS, groups=(EVERYBODY,)),
     ridge.RawRidgeScoreSums: replace(OF_FOLDS, groups=(group(),)),
+    ridge.DosageRidgeScoreSums: replace(OF_FOLDS, groups=(EVERYBODY,)),
+    ridge.DosageRawRidgeScoreSums: replace(OF_FOLDS, groups=(group(),)),
 }
 KINDS = pytest.mark.parametrize("kind", ENOUGH, ids=lambda kind: kind.__name__)
 
@@ -109,6 +112,25 @@ def test_as_many_columns_as_people_are_refused(monkeypatch, kind, dimension):
         facts = replace(facts, groups=(group(),) * 28)
     with pytest.raises(Refused, match=r"parameters are more than 0\.33 per person"):
         judged(kind, facts)
+
+
+@pytest.mark.parametrize("kind", [ridge.BlockSums, ridge.Level1Sums])
+def test_a_site_whose_people_are_in_no_fold_says_nothing_of_them(kind):
+    nobody = replace(OF_FOLDS, people=30, groups=(group(0),) * (FOLDS + 1))
+    assert judged(kind, nobody)[0] is not None
+
+
+def test_chromosomes_left_out_are_columns_of_each_trait():
+    for people, passes in ((19, True), (18, False)):
+        facts = Facts(people=people, groups=(group(people),))
+        if passes:
+            judged(ridge.ResidualSums, facts)
+        else:
+            with pytest.raises(Refused, match="6 parameters are more than"):
+                judged(ridge.ResidualSums, facts)
+    apart = replace(OF_FOLDS, groups=(EVERYBODY,), leverage=0.9)
+    with pytest.raises(Refused, match="one person a leverage of more than 0.75"):
+        judged(ridge.ResidualSums, apart)
 
 
 @pytest.mark.parametrize("kind", [ridge.FoldSums, ridge.BlockSums])
@@ -163,6 +185,40 @@ class TestRareRows:
         with pytest.raises(Refused, match="minor alleles"):
             total = made(ridge.BlockSums, allele_count=self.few(3))
             publish[ridge.BlockSums](total, POLICY, None)
+
+
+class TestApart:
+    """Rows, or predictions, that differ in one person are that person's in every product."""
+
+    KINDS = pytest.mark.parametrize(
+        "kind", [ridge.BlockSums, ridge.Level1Sums, ridge.Level1Moments]
+    )
+
+    @KINDS
+    def test_leverage_in_a_fold(self, kind):
+        judged(kind, replace(OF_FOLDS, leverage=0.75))
+        with pytest.raises(Refused, match=r"one person a leverage of more than 0\.75"):
+            judged(kind, replace(OF_FOLDS, leverage=0.76))
+
+    @KINDS
+    @pytest.mark.parametrize(("missing", "leaves"), [(0, True), (1, False), (4, False), (5, True)])
+    def test_missing_calls_that_a_plan_fills(self, kind, missing, leaves):
+        facts = replace(OF_FOLDS, missing=np.array([[0, missing, 0]]))
+        if leaves:
+            judged(kind, facts)
+            return
+        with pytest.raises(Refused, match="1 to 4 people of a fold lack a call of"):
+            judged(kind, facts)
+
+    def test_rows_that_differ_in_one_person(self):
+        rng = np.random.default_rng(5)
+        x, fold = rng.standard_normal((PEOPLE, 2)), np.arange(PEOPLE) % FOLDS
+        people = ridge.FoldedDesign(x, x[:, :1] ** 2, fold, FOLDS, site_effects=True)
+        row = rng.binomial(2, 0.4, PEOPLE).astype(float)
+        other = row.copy()
+        assert leverage_of(people, np.column_stack([row, rng.binomial(2, 0.4, PEOPLE)])) < 0.75
+        other[7] = (other[7] + 1) % 3
+        assert leverage_of(people, np.column_stack([row, other])) > 0.9
 
 
 class TestWeights:

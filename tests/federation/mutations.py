@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from genome_eu.federation.bundle import _tar_end, _tar_header
+from genome_eu.federation.bundle.tar import tar_end, tar_header
 
 # JSON has several spellings of what no reader should take; each stands in for a placeholder.
 _RAW = {
@@ -273,11 +273,11 @@ def tar(entries: list[tuple[str, bytes]], rng: random.Random | None = None) -> b
     """A bundle of any members; with `rng`, one of its headers is played a trick."""
     content, tricked = b"", rng.randrange(len(entries)) if rng is not None and entries else -1
     for number, (name, member) in enumerate(entries):
-        header = _tar_header(name, len(member))
+        header = tar_header(name, len(member))
         if number == tricked and rng is not None:
             header = _tricked(header, rng)
         content += header + member + bytes(-len(member) % 512)
-    return content + _tar_end(len(content))
+    return content + tar_end(len(content))
 
 
 def _tricked(header: bytes, rng: random.Random) -> bytes:

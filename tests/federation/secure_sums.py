@@ -57,7 +57,9 @@ def names(number: int) -> tuple[str, ...]:
 def _parameters(statistic: str) -> dict:
     """Those of a model, where the answer has groups of traits."""
     if statistic.startswith("ridge"):
-        return _LINEAR | {"groups": [0, 0, 0], "folds": 2, "wgr": "0" * 16}
+        asked = _LINEAR | {"groups": [0, 0, 0]}
+        step_two = statistic.startswith(("ridge_score", "ridge_residuals"))
+        return asked | ({"wgr": "0" * 16} if step_two else {"folds": 2})
     return _LINEAR if statistic.startswith("linear") else {}
 
 

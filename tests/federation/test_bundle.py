@@ -21,15 +21,13 @@ from genome_eu.errors import BundleError
 from genome_eu.federation.answer import from_bundle
 from genome_eu.federation.bundle import (
     Bundle,
-    _tar_end,
-    _tar_header,
-    _write_member,
     judged_from,
     record,
     write_answer,
     write_plan,
     write_refusal,
 )
+from genome_eu.federation.bundle.tar import tar_end, tar_header, write_member
 from genome_eu.federation.parameters import PARAMETERS
 from genome_eu.federation.plan import Plan
 from genome_eu.stats.aggregate import AGGREGATES, Aggregate, has_rows
@@ -62,7 +60,7 @@ GROUPS |= dict.fromkeys(("ridge_moments", "ridge_level1"), 3)
 
 
 #: Each trait of a logistic model with its cases and controls.
-_TRAIT = Facts(people=200, groups=(Facts(people=80), Facts(people=120)))
+_TRAIT = Facts(people=200, groups=(Facts(people=80), Facts(people=120)), weighing=200.0)
 TRAITS = {name: _TRAIT for name in AGGREGATES if name.startswith("logistic_")}
 
 
@@ -109,7 +107,7 @@ def test_every_aggregate_comes_back_bit_by_bit(tmp_path, statistic):
         groups = (TRAITS[statistic],) * 2
     few = np.zeros(4, np.int64)
     facts = Facts(people=200, groups=groups, minor_alleles=np.full(4, 90), missing=few)
-    facts = replace(facts, carried_by=90.0)
+    facts = replace(facts, carried_by=90.0, row_weighing=np.full(4, 200.0), row_sides=few + 90)
     plan = counts_plan(9, 4).model_copy(update={"statistic": statistic})
     path = tmp_path / "answer.tar"
     made = judged([(part, facts) for part in parts], plan, policy="open-data")
@@ -255,8 +253,8 @@ def sealed_manifest(
 def spelled(path: Path, entries: list[tuple[str, bytes]]) -> Path:
     """Any entries in our own spelling of a tar."""
     with path.open("wb") as file:
-        written = sum(_write_member(file, name, content) for name, content in entries)
-        file.write(_tar_end(written))
+        written = sum(write_member(file, name, content) for name, content in entries)
+        file.write(tar_end(written))
     return path
 
 
@@ -464,7 +462,7 @@ def test_a_manifest_that_is_not_one_is_refused(tmp_path, head):
 
 def test_an_oversize_manifest_is_refused_unread(tmp_path):
     path = tmp_path / "a.tar"
-    path.write_bytes(_tar_header("manifest.json", 2**32) + b"{}" + bytes(10_000))
+    path.write_bytes(tar_header("manifest.json", 2**32) + b"{}" + bytes(10_000))
     with pytest.raises(BundleError, match="does not begin with its manifest"):
         Bundle(path)
 

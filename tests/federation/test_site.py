@@ -576,6 +576,8 @@ def test_every_statistic_is_described(fi):
             "logistic_null",
             "logistic_score",
             "logistic_score_raw",
+            "logistic_score_dosage",
+            "logistic_score_raw_dosage",
             "logistic_products",
             "logistic_spa",
             "logistic_firth",
@@ -594,6 +596,8 @@ def test_every_statistic_is_described(fi):
             "ridge_residuals",
             "ridge_score",
             "ridge_score_raw",
+            "ridge_score_dosage",
+            "ridge_score_raw_dosage",
             "score_distribution",
         }
     )

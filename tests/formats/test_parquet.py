@@ -64,7 +64,7 @@ def test_names_and_traits_are_plain_text_to_other_readers(tmp_path):
 
 
 def test_row_groups_are_bounded_however_large_a_shard_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "_ROW_GROUP", 25)
+    monkeypatch.setattr(parquet.writer, "_ROW_GROUP", 25)
     result = fake.gwas()
     with ParquetWriter(tmp_path / "x") as out:
         out.append(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import genome_eu as ge
 from genome_eu.cohort import open_store
@@ -14,6 +15,7 @@ from genome_eu.federation.carriers.memory import Memory
 from genome_eu.federation.coordinator import Federation
 from genome_eu.federation.site import Site
 from tests import simulate
+from tests.laws import test_logistic as logistic_law
 from tests.laws.conftest import PEOPLE, RATES, ROWS
 from tests.laws.splits import block_sizes, law, rates, shard_sizes, sites
 from tests.laws.test_linear import (
@@ -63,6 +65,17 @@ def test_regression(imputed_with, missing, site_effects, rate, site, block_size,
         np.testing.assert_allclose(
             found["variant_linreg_allele_frequency"].values[:, place], frequency, rtol=1e-15
         )
+
+
+@pytest.mark.parametrize("effects", [True, False])
+@pytest.mark.parametrize("test", logistic_law.TESTS)
+@given(rate=rates, site=sites(least=8), block_size=block_sizes, rows_per_shard=shard_sizes)
+@law
+def test_logistic(imputed_with, test, effects, rate, site, block_size, rows_per_shard):
+    cohort = imputed_with(rate)
+    federation = simulate.split(cohort, site, block_size=block_size, rows_per_shard=rows_per_shard)
+    assume(logistic_law.has_both(cohort.column("case"), site))
+    logistic_law.assert_every_test(federation, cohort, site, test, effects, dosages=True)
 
 
 @given(rate=rates, site=sites(), block_size=block_sizes, rows_per_shard=shard_sizes)
@@ -115,6 +128,29 @@ def test_hard_calls_are_dosages_where_nobody_imputed(cohort_with, rate, site, ro
         )
 
 
+@given(site=sites(least=SMALLEST_SITE), effects=st.booleans())
+@law
+def test_rows_to_condition_on(imputed_with, site, effects):
+    # With one intercept for all, everybody must be called in such a row.
+    cohort = imputed_with(0.02 if effects else 0.0)
+    row = ROWS // 2
+    chosen = cohort.store.rows.iloc[row]
+    named = f"{chosen['contig']}:{chosen['position']}:{chosen['ref']}:{chosen['alt']}"
+    federation = simulate.split(cohort, site)
+    asked = {"covariates": ["age"], "dosages": True, "site_effects": effects}
+    found = federation.gwas("complete", condition_on=named, **asked)
+    # A missing dosage of the covariate is at the mean of its site.
+    own = cohort.dosage[row].astype(float)
+    for place in np.unique(site):
+        here = site == place
+        own[here & (own < 0)] = own[here & (own >= 0)].mean()
+    x = np.column_stack([cohort.columns(["age"]), own])
+    y = cohort.column("complete")
+    others = np.delete(np.arange(ROWS), row)
+    expected = oracle.fit(cohort.dosage[others], y, x, site, site_effects=effects)
+    assert_is(found.isel(variants=others), 0, expected)
+
+
 def test_a_site_without_dosages_takes_part_with_hard_calls(tmp_path, imputed_with):
     cohort = imputed_with(0.02)
     calls = dosage_oracle.hard_calls(cohort.dosage)
@@ -146,5 +182,3 @@ def test_questions_that_make_no_sense(imputed_with):
         cohort.gwas("complete", dosages=True, min_info=3)
     with pytest.raises(UsageError, match=r"min_maf=0\.7: give a frequency from 0 to 0\.5"):
         cohort.gwas("complete", dosages=True, min_maf=0.7)
-    with pytest.raises(UsageError, match="condition on are hard calls"):
-        cohort.gwas("complete", dosages=True, condition_on="1:1000:A:G")

@@ -12,6 +12,8 @@ from genome_eu import open_cohort
 from genome_eu.federation.carriers.memory import Memory
 from genome_eu.federation.coordinator import Federation
 from genome_eu.federation.site import Site
+from genome_eu.formats.weights import Weights
+from genome_eu.stats.ld import ClumpRule
 from tests import simulate
 from tests.laws.conftest import PEOPLE, RATES, ROWS
 from tests.laws.splits import block_sizes, law, rates, shard_sizes, sites
@@ -88,6 +90,68 @@ def test_relatives_are_left_out_within_each_site(
     assert ("relatives at different sites" in said) == (len(np.unique(site)) > 1)
     model = {"covariates": ["age"], "missing": "drop"}
     assert_same(narrowed.gwas("complete", **model), by_hand.gwas("complete", **model))
+
+
+def questions(made: simulate.SimulatedCohort) -> dict:
+    """Questions beside frequencies and a linear GWAS, by name."""
+    lines = made.store.rows.assign(effect_allele=made.store.rows["alt"])
+    lines["other_allele"] = lines["ref"]
+    columns = ["contig", "position", "effect_allele", "other_allele"]
+    weights = Weights(lines[columns], np.linspace(-1, 1, ROWS)[:, None], ("linear",))
+    rule = ClumpRule(p1=0.5, p2=0.9, r2=0.01, kb=1)
+    return {
+        "prune": lambda asked: asked.prune("20", r2=0.05, keep_long_range=True),
+        "clump": lambda asked: asked.clump(asked.gwas("complete"), rule=rule),
+        "score": lambda asked: asked.score(weights, by="sex"),
+        "pca": lambda asked: asked.pca(2),
+        "dosages": lambda asked: asked.dosage_frequencies(),
+        "logistic": lambda asked: asked.gwas("case", model="logistic", test="score"),
+    }
+
+
+@pytest.mark.parametrize("where", ["site", "cohort"])
+@pytest.mark.parametrize("name", ["prune", "clump", "score", "pca", "dosages", "logistic"])
+def test_every_question_is_of_those_who_stay(cohort_with, name, where):
+    made = cohort_with(0.02)
+    number = 2 if where == "site" else 1
+    site = np.array([f"S{place % number}" for place in range(PEOPLE)])
+    by_hand = chosen_by_hand(made, site, unrelated(made, site), 8192)
+    whole = simulate.split(made, site) if where == "site" else open_cohort(made.store.path)
+    ask = questions(made)[name]
+    found, expected = ask(whole.filtered({"people": {"unrelated": CUTOFF}})), ask(by_hand)
+    if where == "site":
+        assert_same(found, expected)
+    for variable in set(found) & set(expected) - set(PEOPLE_AND_SITES):
+        values = expected[variable].values
+        if values.dtype.kind != "f":
+            np.testing.assert_array_equal(found[variable].values, values, err_msg=variable)
+        else:
+            np.testing.assert_allclose(
+                found[variable].values, values, rtol=1e-8, atol=1e-10, err_msg=variable
+            )
+
+
+# Of a cohort they have its own name.
+PEOPLE_AND_SITES = ("site_id", "site_n", "site_pca_mean")
+
+
+def test_rows_that_limits_remove_are_in_no_clump(cohort_with):
+    made = cohort_with(0.02)
+    cohort = open_cohort(made.store.path)
+    rule = ClumpRule(p1=0.5, p2=0.9, r2=0.01, kb=1)
+    gwas = cohort.gwas("complete")
+    found = cohort.filtered({"variants": {"min_maf": 0.3}}).clump(gwas, rule=rule)
+    common = cohort.filtered({"variants": {"min_maf": 0.3}}).frequencies()
+    positions = set(found["variant_position"].values)
+    assert positions
+    assert positions <= set(common["variant_position"].values)
+    said = json.loads(found.attrs["left_out"])
+    assert said["rows removed by limits"]["maf"] > 0
+    assert "rows of the GWAS that are not at every site" not in said
+    # Of some rows only, those alone are looked at.
+    some = cohort.rows.iloc[10:30]
+    mine = cohort.on_rows(some).clump(gwas, rule=rule)
+    assert set(mine["variant_position"].values) <= set(some["position"])
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -48,8 +48,13 @@ def test_every_test_is_that_of_everybody(
     cohort_with, test, effects, rate, site, block_size, rows_per_shard
 ):
     cohort = cohort_with(rate)
-    federation, y, x = split(cohort, site, block_size=block_size, rows_per_shard=rows_per_shard)
+    federation, y, _ = split(cohort, site, block_size=block_size, rows_per_shard=rows_per_shard)
     assume(has_both(y, site))
+    assert_every_test(federation, cohort, site, test, effects)
+
+
+def assert_every_test(federation, cohort, site, test, effects, **more) -> None:
+    """The tests of a federation are those of the oracle, which has everybody's dosages."""
     found = federation.gwas(
         "case",
         covariates=["age"],
@@ -57,7 +62,9 @@ def test_every_test_is_that_of_everybody(
         test=test,
         site_effects=effects,
         cutoff=CUTOFF,
+        **more,
     )
+    y, x = cohort.column("case"), standardized(cohort.columns(["age"]))
     columns = oracle.columns(x, site, effects)
     named = {name: found[f"variant_logreg_{name}"].values[:, 0] for name in NAMES}
     tested = np.flatnonzero(named["errcode"] == ".")

@@ -278,9 +278,9 @@ class TestLogistic:
                 beta, se = logistic_oracle.wald(g, columns, case[who], zero)
             scale = EFFECT[kind]
             assert found["variant_logreg_beta"].values[row, 0] == pytest.approx(
-                scale * beta, abs=1e-7 * scale * se
+                scale * beta, abs=RTOL * scale * se
             )
-            assert found["variant_logreg_se"].values[row, 0] == pytest.approx(scale * se, rel=1e-7)
+            assert found["variant_logreg_se"].values[row, 0] == pytest.approx(scale * se, rel=RTOL)
             people = [
                 found[f"variant_logreg_n_{of}"].values[row, 0] for of in ("cases", "controls")
             ]

@@ -123,7 +123,8 @@ def spa(g, x, y, offset):
         t = brentq(lambda t, q=q: k1(t) - q, 0.0, far, xtol=1e-15, rtol=1e-15)
         w = math.copysign(math.sqrt(2 * (t * q - k(t))), t)
         v = t * math.sqrt(k2(t))
-        p += norm.sf(abs(w + math.log(v / w) / w))
+        # The tail away from 0, which can be more than a half where outcomes are few.
+        p += norm.sf(math.copysign(1.0, q) * (w + math.log(v / w) / w))
     return p
 
 

@@ -47,32 +47,51 @@ def imputed(dosage, site, site_effects):
     return result
 
 
-def standard_rows(dosage, x, site, site_effects):
-    """Rows freed of the covariates, of unit variance; 0 where nothing is left."""
-    g = leftover(imputed(dosage, site, site_effects).T, x).T
-    size = np.sqrt((g**2).sum(axis=1) / (g.shape[1] - 1))
+def within_sites(values, site):
+    """Columns (people, columns) less their mean at each site."""
+    values = np.array(values, float)
+    for place in np.unique(site):
+        values[site == place] -= values[site == place].mean(axis=0)
+    return values
+
+
+def standard_rows(dosage, covariates, site, site_effects, fitted):
+    """Rows freed of the covariates, of unit variance; 0 where nothing is left.
+
+    Both as they are among the people who are fitted; people of a site have its own mean.
+    """
+    g, x = imputed(dosage, site, site_effects), np.asarray(covariates, float)
+    if site_effects:
+        g, x = within_sites(g.T, site).T, within_sites(x, site)
+    else:
+        x = np.column_stack([np.ones(len(x)), x])
+    g = g - (x @ np.linalg.lstsq(x[fitted], g[:, fitted].T, rcond=None)[0]).T
+    size = np.sqrt((g[:, fitted] ** 2).sum(axis=1) / (fitted.sum() - 1))
     return np.where(size[:, None] > 1e-6, g / np.where(size > 1e-6, size, 1.0)[:, None], 0.0)
 
 
 def level0(rows, residual, fold, blocks, penalties):
-    """Predictions of each block and penalty for each fold, fitted to the other folds."""
+    """Predictions of each block and penalty for each fold, fitted to the other folds.
+
+    People in no fold (−1) are predicted for by a fit to all folds.
+    """
     predictors = []
     for block in np.unique(blocks):
         g = rows[blocks == block]
         for penalty in penalties:
             z = np.empty(len(fold))
             for out in np.unique(fold):
-                rest = fold != out
+                rest, here = (fold != out) & (fold >= 0), fold == out
                 lhs = g[:, rest] @ g[:, rest].T + penalty * np.eye(len(g))
-                z[~rest] = np.linalg.solve(lhs, g[:, rest] @ residual[rest]) @ g[:, ~rest]
+                z[here] = np.linalg.solve(lhs, g[:, rest] @ residual[rest]) @ g[:, here]
             predictors.append(z)
     return np.column_stack(predictors)
 
 
-def standard_columns(z):
-    """Columns of mean 0 and variance 1."""
-    z = z - z.mean(axis=0)
-    size = z.std(axis=0, ddof=1)
+def standard_columns(z, fitted):
+    """Columns of mean 0 and variance 1 among the people who are fitted."""
+    z = z - z[fitted].mean(axis=0)
+    size = z[fitted].std(axis=0, ddof=1)
     return np.where(size > 1e-9, z / np.where(size > 1e-9, size, 1.0), 0.0)
 
 
@@ -110,27 +129,29 @@ def step_one(
     site_effects=True,
     binary=False,
 ) -> StepOne:
-    """Both levels; `blocks` numbers the block of each row."""
+    """Both levels; `blocks` numbers the block of each row, and `fold` is −1 for people in none."""
     x = columns(covariates, site, site_effects)
     residual = leftover(trait, x)
-    rows = standard_rows(dosage, x, site, site_effects)
+    fitted = fold >= 0
+    rows = standard_rows(dosage, covariates, site, site_effects, fitted)
     raw = level0(rows, residual, fold, blocks, penalties)
-    z = standard_columns(raw)
+    z = standard_columns(raw, fitted)
     offset = null_offset(x, trait) if binary else None
     betas, errors = [], []
     for penalty in level1_penalties:
         error, of_folds = 0.0, {}
         for out in np.unique(fold):
-            rest = fold != out
+            rest, here = (fold != out) & fitted, fold == out
             if binary:
                 beta = logistic_ridge(z[rest], trait[rest], offset[rest], penalty)
-                probability = expit(offset[~rest] + z[~rest] @ beta)
-                seen = np.where(trait[~rest] > 0.5, probability, 1 - probability)
-                error -= np.log(seen).sum()
+                probability = expit(offset[here] + z[here] @ beta)
+                seen = np.where(trait[here] > 0.5, probability, 1 - probability)
+                missed = -np.log(seen).sum()
             else:
                 beta = linear_ridge(z[rest], residual[rest], penalty)
-                error += ((residual[~rest] - z[~rest] @ beta) ** 2).sum()
+                missed = ((residual[here] - z[here] @ beta) ** 2).sum()
             of_folds[out] = beta
+            error += missed if out >= 0 else 0.0
         betas.append(of_folds)
         errors.append(error)
     chosen = int(np.argmin(errors))
@@ -140,7 +161,7 @@ def step_one(
         name: (z * beta)[:, chromosome != name].sum(axis=1)
         for name in np.unique(chromosome_of_block)
     }
-    scale = len(trait) if binary else (residual**2).sum()
+    scale = fitted.sum() if binary else (residual[fitted] ** 2).sum()
     return StepOne(raw, chosen, np.array(errors) / scale, loco, (z * beta).sum(axis=1))
 
 

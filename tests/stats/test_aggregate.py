@@ -201,6 +201,8 @@ class TestDeclarations:
             "dosage_counts",
             "logistic_score",
             "logistic_score_raw",
+            "logistic_score_dosage",
+            "logistic_score_raw_dosage",
             "logistic_products",
             "logistic_spa",
             "logistic_firth",
@@ -209,6 +211,8 @@ class TestDeclarations:
             "ridge_block",
             "ridge_score",
             "ridge_score_raw",
+            "ridge_score_dosage",
+            "ridge_score_raw_dosage",
             "pca_projection",
         }
 

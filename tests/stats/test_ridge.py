@@ -154,10 +154,14 @@ def federate(one: Study, *, binary=False, site_effects=True, kernels="cpu") -> F
 
     tests = None
     if not binary:
+        left = [
+            ridge.residuals(model, effects, beside)
+            for model, beside in zip(models, offsets, strict=True)
+        ]
         residuals = merge(
             [
-                ridge.summarize_residuals(part, effects, beside)
-                for part, beside in zip(people, offsets, strict=True)
+                ridge.summarize_residuals(model, here)
+                for model, here in zip(models, left, strict=True)
             ]
         )
         # Blocks of rows that know no chromosomes.
@@ -170,13 +174,9 @@ def federate(one: Study, *, binary=False, site_effects=True, kernels="cpu") -> F
                             simulate.block(one.dosage[rows][:, here], kernels),
                             of_row[rows],
                             model,
-                            part,
-                            effects,
-                            beside,
+                            of_site,
                         )
-                        for here, model, part, beside in zip(
-                            places, models, people, offsets, strict=True
-                        )
+                        for here, model, of_site in zip(places, models, left, strict=True)
                     ]
                 )
                 for rows in (slice(0, 40), slice(40, len(one.dosage)))
@@ -342,6 +342,20 @@ class TestFolds:
     def test_fewer_people_than_folds(self):
         assert ridge.assign_folds(np.ones(3, bool), 5).tolist() == [4, 4, 4]
         assert ridge.assign_folds(np.zeros(3, bool), 5).tolist() == [-1, -1, -1]
+
+    def test_people_of_a_small_site_are_in_none(self):
+        included = np.ones(14, bool)
+        included[[2, 9]] = False
+        fold = ridge.assign_folds(included, 5, smallest=13)
+        assert fold.tolist() == [5, 5, -1, *[5] * 6, -1, *[5] * 4]
+        assert (ridge.assign_folds(included, 5, smallest=12) < 5).all()
+        model = linear.design(np.ones((14, 0)), np.ones((14, 1)), site_effects=False)
+        people = ridge.folded(model, 5, smallest=15)
+        assert not people.fitted.any()
+        assert [members.size for members in people.of_sets] == [0, 0, 0, 0, 0, 14]
+        sums = ridge.summarize_folds(people)
+        assert sums.people.tolist() == [0] * 5
+        assert not sums.xx.any()
 
     def test_given_folds(self):
         model = linear.design(

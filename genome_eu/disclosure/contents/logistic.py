@@ -70,6 +70,8 @@ DESCRIBED: Mapping[str, Describe] = {
     "logistic_null": _null,
     "logistic_score": _score,
     "logistic_score_raw": _score,
+    "logistic_score_dosage": _score,
+    "logistic_score_raw_dosage": _score,
     "logistic_stratified": _score,
     "logistic_products": _tests("products with covariates"),
     "logistic_spa": _tests("one round of saddlepoint tests"),

@@ -70,7 +70,7 @@ def _residuals(shards: Iterator[Any], case: Case) -> Contents:
     return Contents(
         f"products of {many(sizes['covariates'], 'covariate')} with what is left of "
         f"{many(sizes['traits'], 'trait')} beside {many(sizes['chromosomes'], 'prediction')}, over "
-        f"{people_of(int(part.people))}"
+        f"{people_of(case.people)}"
     )
 
 
@@ -85,4 +85,6 @@ DESCRIBED: Mapping[str, Describe] = {
     "ridge_residuals": _residuals,
     "ridge_score": linear.association,
     "ridge_score_raw": linear.association,
+    "ridge_score_dosage": linear.association,
+    "ridge_score_raw_dosage": linear.association,
 }

@@ -13,6 +13,7 @@ from genome_eu.disclosure.checks import (
     Facts,
     below,
     for_haploid,
+    other_alleles,
     require_classes,
     require_model,
     require_people,
@@ -65,12 +66,16 @@ def row_sums(part: RowSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evi
     _require_counted(part, facts)
     evidence = require_model(part.gx.shape[-1] + 1, policy, facts)
     people = np.array([group.people for group in facts.groups])
-    part, found = row_floors(part, people, for_haploid(policy) if facts.haploid else policy)
+    halved = np.array([group.halved for group in facts.groups])
+    policy = for_haploid(policy) if facts.haploid else policy
+    part, found = row_floors(part, people, policy, halved)
     return part, evidence + found
 
 
-def row_floors(part: RowSums, people: NDArray, policy: Policy) -> tuple[Any, list[Evidence]]:
-    """The floors of single rows, given the people of each group."""
+def row_floors(
+    part: RowSums, people: NDArray, policy: Policy, halved: NDArray | int = 0
+) -> tuple[Any, list[Evidence]]:
+    """The floors of single rows, given the people of each group and who of them is `halved`."""
     evidence = []
     floor = policy.association_floor
     if isinstance(part, DOSAGE_SUMS):
@@ -79,7 +84,7 @@ def row_floors(part: RowSums, people: NDArray, policy: Policy) -> tuple[Any, lis
     else:
         minor_shown = ~(
             below(part.allele_count, floor, policy)
-            | below(2 * part.called - part.allele_count, floor, policy)
+            | below(other_alleles(2 * part.called - part.allele_count, halved), floor, policy)
         )
     evidence.append(row_evidence("minor alleles", policy.association_floor, minor_shown))
     shown = minor_shown

@@ -3,6 +3,10 @@
 Each trait is judged by itself. Cases and controls are two groups of people each: both must be large
 enough, and a row must have enough minor alleles in both. Of the tests that follow, every round is
 of rows that were shown before, and each of its numbers counts as a column of the rank budget.
+
+People weigh μ(1−μ), and parameters that make μ come with the plan: chosen steep enough, they leave
+weight to nobody but one person. So people count by how much they weigh, in the model and in every
+row that has parameters of its own.
 """
 
 from __future__ import annotations
@@ -18,16 +22,19 @@ from genome_eu.disclosure.checks import (
     Facts,
     below,
     for_haploid,
+    other_alleles,
     require_model,
     require_people,
     row_evidence,
     withhold_tests,
 )
 from genome_eu.disclosure.policy import Policy
+from genome_eu.disclosure.rules.dosages import rare
 from genome_eu.disclosure.rules.rule import PublishersRule, Rule
 from genome_eu.errors import Refused
 from genome_eu.stats.aggregate import Aggregate, dimension_sizes
 from genome_eu.stats.logistic import (
+    DOSAGE_SCORE_SUMS,
     FirthSums,
     FitSums,
     NullSums,
@@ -40,6 +47,7 @@ from genome_eu.stats.logistic import (
 
 # Numbers of a row's fit that are no parameters of it.
 _NOT_PARAMETERS = {"rows", "tails"}
+_ROUNDING = 1e-9
 
 
 def null(part: NullSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
@@ -57,7 +65,23 @@ def _require(part: Any, columns: int, policy: Policy, facts: Facts) -> list[Evid
     classes = np.array([one.people for trait in facts.groups for one in trait.groups])
     found = require_people(classes, policy, or_nobody=True)
     evidence = Evidence("cases and controls", found.limit, found.withheld, found.of)
-    return [evidence, *require_model(columns, policy, facts)]
+    there = [trait for trait in facts.groups if trait.people]
+    if any(trait.weighing is None for trait in there):
+        raise Refused("the weights of a logistic model's people were not counted")
+    weighing = np.array([trait.weighing for trait in there])
+    return [evidence, *require_model(columns, policy, facts), _require_weighing(weighing, policy)]
+
+
+def _require_weighing(people: NDArray, policy: Policy) -> Evidence:
+    """Sums over people of whom few have any weight are these people's numbers."""
+    # Where everybody may be described alone, weights that have all vanished are no secret either.
+    if policy.min_people > 1 and np.any(people < policy.min_people * (1.0 - _ROUNDING)):
+        raise Refused(
+            f"at these parameters fewer than {policy.min_people} people make the sums of a "
+            f"logistic model (policy {policy.name}); the covariates, or a row, almost tell cases "
+            f"from controls"
+        )
+    return Evidence("people by their weights", policy.min_people, 0, max(people.size, 1))
 
 
 def score(
@@ -69,8 +93,18 @@ def score(
     """
     evidence = _require(part, part.gx.shape[-1] + 2, policy, facts)
     there = np.array([trait.people > 0 for trait in facts.groups])
-    part, found = _row_floors(part, there, for_haploid(policy) if facts.haploid else policy)
+    policy = for_haploid(policy) if facts.haploid else policy
+    part, found = _row_floors(part, there, policy, _halved(facts))
     return part, evidence + found
+
+
+def _halved(facts: Facts) -> dict[str, NDArray]:
+    """How many cases and controls of each trait have one copy that counts as one."""
+    classes = [trait.groups or (Facts(0), Facts(0)) for trait in facts.groups]
+    return {
+        name: np.array([both[place].halved for both in classes])
+        for place, name in enumerate(("cases", "controls"))
+    }
 
 
 def stratified(part: StratifiedSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
@@ -78,21 +112,28 @@ def stratified(part: StratifiedSums, policy: Policy, facts: Facts) -> tuple[Any,
     evidence = _require(part, facts.columns + 2, policy, facts)
     # Nobody of a trait that the site could not fit is described.
     part, found = _row_floors(
-        part, part.sites > 0, for_haploid(policy) if facts.haploid else policy
+        part, part.sites > 0, for_haploid(policy) if facts.haploid else policy, _halved(facts)
     )
     return part, evidence + found
 
 
 def _row_floors(
-    part: ScoreSums | RawScoreSums | StratifiedSums, there: NDArray, policy: Policy
+    part: ScoreSums | RawScoreSums | StratifiedSums,
+    there: NDArray,
+    policy: Policy,
+    halved: Mapping[str, NDArray] | None = None,
 ) -> tuple[Any, list[Evidence]]:
     few = np.zeros(part.shown.shape, bool)
-    for alleles, called in (
-        (part.alleles_cases, part.called_cases),
-        (part.alleles_controls, part.called_controls),
-    ):
-        few |= below(alleles, policy.association_floor, policy)
-        few |= below(2 * called - alleles, policy.association_floor, policy)
+    floor = policy.association_floor
+    for name in ("cases", "controls"):
+        alleles, called = getattr(part, f"alleles_{name}"), getattr(part, f"called_{name}")
+        if isinstance(part, DOSAGE_SCORE_SUMS):
+            hard = getattr(part, f"hard_{name}"), getattr(part, f"hard_called_{name}")
+            few |= rare(alleles, called, *hard, floor, policy)
+            continue
+        few |= below(alleles, floor, policy)
+        one_copy = 0 if halved is None else halved[name]
+        few |= below(other_alleles(2 * called - alleles, one_copy), floor, policy)
     shown = ~few | ~there
     evidence = [
         row_evidence("minor alleles in cases and controls", policy.association_floor, shown)
@@ -109,7 +150,11 @@ def _row_floors(
 def tests(
     part: ProductSums | SpaSums | FirthSums | FitSums, policy: Policy, facts: Facts
 ) -> tuple[Any, list[Evidence]]:
-    """No row below the floor in cases or in controls, and as for the null model."""
+    """No row below the floor in cases or in controls, and as for the null model, row by row.
+
+    Whoever lacks a call is one of enough people where they are left out, or where the plan says
+    what stands for the call; else it is imputed by the site.
+    """
     sizes = dimension_sizes(part)
     columns = sum(size for name, size in sizes.items() if name not in _NOT_PARAMETERS)
     evidence = _require(part, columns + 2, policy, facts)
@@ -121,22 +166,28 @@ def tests(
             f"a row with fewer than {policy.association_floor} minor alleles in cases or in "
             f"controls was asked for (policy {policy.name})"
         )
-    check = Evidence("rows with enough minor alleles", policy.association_floor, 0, part.rows)
-    return part, [*evidence, check]
-
-
-def fits(part: FitSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
-    """As `tests`; and whoever lacks a call is one of enough people, or is imputed."""
-    part, evidence = tests(part, policy, facts)
-    if facts.missing is None:
-        raise Refused("the missing calls of rows to be fitted were not counted")
+    if facts.missing is None or facts.row_weighing is None or facts.row_sides is None:
+        raise Refused("the missing calls and weights of rows to be tested were not counted")
     few = (facts.missing > 0) & (facts.missing < policy.missing_floor)
     if few.any():
         raise Refused(
             f"a row that 1 to {policy.missing_floor - 1} people lack a call of would be fitted "
-            f"without them (policy {policy.name}); ask with missing calls at the mean"
+            f"without them, or with a mean of the plan's (policy {policy.name}); ask with missing "
+            f"calls at the mean of the site"
         )
-    return part, [*evidence, Evidence("people left out", policy.missing_floor, 0, part.rows)]
+    # Ten alleles of cases and ten of controls are of at least as many people.
+    fewest = min(policy.min_people, policy.association_floor)
+    if np.any(facts.row_sides < fewest):
+        raise Refused(
+            f"a row's sum over one side of 0 would be of fewer than {fewest} people "
+            f"(policy {policy.name})"
+        )
+    return part, [
+        *evidence,
+        _require_weighing(facts.row_weighing, policy),
+        Evidence("rows with enough minor alleles", policy.association_floor, 0, part.rows),
+        Evidence("people left out", policy.missing_floor, 0, part.rows),
+    ]
 
 
 def _published_null(part: NullSums, policy: Policy, people: NDArray | None) -> Any:
@@ -159,16 +210,18 @@ RULES: Mapping[type[Aggregate], Rule] = {
     NullSums: null,
     ScoreSums: score,
     RawScoreSums: score,
+    **dict.fromkeys(DOSAGE_SCORE_SUMS, score),
     StratifiedSums: stratified,
     ProductSums: tests,
     SpaSums: tests,
     FirthSums: tests,
-    FitSums: fits,
+    FitSums: tests,
 }
 PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {
     NullSums: _published_null,
     ScoreSums: _published_score,
     RawScoreSums: _published_score,
+    **dict.fromkeys(DOSAGE_SCORE_SUMS, _published_score),
     StratifiedSums: _published_score,
     ProductSums: _published_tests,
     SpaSums: _published_tests,

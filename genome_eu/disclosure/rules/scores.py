@@ -39,8 +39,8 @@ def distribution(
         )
     if facts.leverage > policy.max_leverage + 1e-9:
         raise Refused(
-            f"one person makes more than {policy.max_leverage:g} of the variance of a score "
-            f"(policy {policy.name}); leave it out"
+            f"one person makes more than {policy.max_leverage:g} of the variance of a score, or of "
+            f"what sets scores apart (policy {policy.name}); ask for fewer"
         )
     evidence += [
         Evidence("parameters per person", policy.max_parameters_per_person, 0, number),

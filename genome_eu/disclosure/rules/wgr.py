@@ -27,6 +27,7 @@ from genome_eu.disclosure.rules.rule import PublishersRule, Rule
 from genome_eu.errors import Refused
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.ridge import (
+    SCORE_SUMS,
     BlockSums,
     CountSums,
     FoldSums,
@@ -34,9 +35,7 @@ from genome_eu.stats.ridge import (
     InformationSums,
     Level1Moments,
     Level1Sums,
-    RawRidgeScoreSums,
     ResidualSums,
-    RidgeScoreSums,
 )
 
 
@@ -75,16 +74,52 @@ def _enough(part: CountSums | BlockSums, there: NDArray, policy: Policy) -> NDAr
     return ~(few & there).any(axis=1)
 
 
+def _require_few(columns: int, policy: Policy, facts: Facts) -> list[Evidence]:
+    """As `require_model`, with what to do about a fold that is too small."""
+    people = np.array([group.people for group in facts.groups])
+    require_people(people, policy, or_nobody=True)
+    described = people[people > 0]
+    if np.any(columns > policy.max_parameters_per_person * described):
+        raise Refused(
+            f"{columns} parameters are more than {policy.max_parameters_per_person:g} per person "
+            f"of a fold (policy {policy.name}); ask with smaller blocks or fewer folds, or have "
+            f"small sites predicted for only (smallest_site)"
+        )
+    return require_model(columns, policy, facts)
+
+
 def block(part: BlockSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
     """No row below the floor, and far fewer rows in a block than people in a fold."""
     _, number, width = part.gram.shape
     _require_counted(facts, number)
     columns = width + part.gx.shape[-1] + part.gy.shape[-1] + 1
-    evidence = require_model(columns, policy, facts)
+    evidence = _require_few(columns, policy, facts)
     there = np.array([group.people > 0 for group in facts.groups[1:]])
     if not _enough(part, there, policy).all():
         raise _too_rare(policy)
+    evidence += _apart(policy, facts)
     return part, [*evidence, Evidence("minor alleles in a fold", policy.association_floor, 0, 1)]
+
+
+def _apart(policy: Policy, facts: Facts) -> list[Evidence]:
+    """Rows, or predictions, that set nobody apart, and missing calls that cannot be told.
+
+    Half-way from the limit of a model to 1, as over releases (`budget`): there are many of them.
+    """
+    bound = (1.0 + policy.max_leverage) / 2.0
+    if facts.leverage > bound + 1e-9:
+        raise Refused(
+            f"rows of a block, or predictions, together give one person a leverage of more than "
+            f"{bound:g} (policy {policy.name}); ask with pruned rows, or smaller blocks"
+        )
+    if facts.missing is not None:
+        few = (facts.missing > 0) & (facts.missing < policy.missing_floor)
+        if few.any():
+            raise Refused(
+                f"a row that 1 to {policy.missing_floor - 1} people of a fold lack a call of would "
+                f"be centred by a mean of the plan's (policy {policy.name}); ask with site effects"
+            )
+    return [Evidence("leverage in a fold", bound, 0, 1)]
 
 
 def _too_rare(policy: Policy) -> Refused:
@@ -103,9 +138,10 @@ def level1(
     """
     if len(facts.groups) < 2 or facts.minor_alleles is None:
         raise Refused("the people and rows of predictions were not counted")
-    evidence = require_model(part.z.shape[-1] + 1, policy, facts)
+    evidence = _require_few(part.z.shape[-1] + 1, policy, facts)
     if below(facts.minor_alleles, policy.association_floor, policy).any():
         raise _too_rare(policy)
+    evidence += _apart(policy, facts)
     return part, [*evidence, Evidence("minor alleles in a fold", policy.association_floor, 0, 1)]
 
 
@@ -124,10 +160,12 @@ def gradient(part: GradientSums, policy: Policy, facts: Facts) -> tuple[Any, lis
 
 
 def residuals(part: ResidualSums, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
-    """People, and parameters per person: each chromosome left out is a column."""
-    if len(facts.groups) != 1:
+    """People, and parameters per person: each chromosome left out of a trait is a column."""
+    if len(facts.groups) != part.people.size:
         raise Refused("the people of a whole-genome regression were not counted")
-    return part, require_model(part.xx.shape[-1] + part.yy.size + 1, policy, facts)
+    traits = int(np.bincount(part.trait_group, minlength=1).max())
+    columns = part.xx.shape[-1] + len(part.yy) * traits + 1
+    return part, [*require_model(columns, policy, facts), *_apart(policy, facts)]
 
 
 def _published_folds(part: FoldSums, policy: Policy, people: NDArray | None) -> Any:
@@ -159,8 +197,7 @@ RULES: Mapping[type[Aggregate], Rule] = {
     InformationSums: information,
     GradientSums: gradient,
     ResidualSums: residuals,
-    RidgeScoreSums: linear.row_sums,
-    RawRidgeScoreSums: linear.row_sums,
+    **dict.fromkeys(SCORE_SUMS.values(), linear.row_sums),
 }
 PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {
     FoldSums: _published_folds,
@@ -171,8 +208,7 @@ PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {
     InformationSums: _published_people,
     GradientSums: _published_people,
     ResidualSums: _published_people,
-    RidgeScoreSums: linear.published_rows,
-    RawRidgeScoreSums: linear.published_rows,
+    **dict.fromkeys(SCORE_SUMS.values(), linear.published_rows),
 }
 BY_ROW = frozenset({"minor alleles in a fold"})
 GATES = frozenset({"association", "label", "missing", "moments", "people", "state"})

@@ -39,6 +39,9 @@ def _lengths(plan: Plan, inputs: Inputs) -> NDArray:
 
 def _pairs(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     rows, lengths = site.panel(plan, inputs), _lengths(plan, inputs)
+    if site.repeats(rows):
+        # A row between all others would be multiplied with the whole genome.
+        raise BundleError("a panel of pairs names a row twice")
     band = plan.asked().band
     apart = _apart(site, plan, rows, int(lengths.max(initial=1)))
     start = 0

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.disclosure.checks import withhold
-from genome_eu.errors import BundleError
+from genome_eu.errors import BundleError, PanelError
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
 from genome_eu.federation.answers.dosages import dosage_panel
 from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.linear import LinearParameters
 from genome_eu.federation.parameters.model import ModelParameters
 from genome_eu.federation.plan import Plan, array_digest
-from genome_eu.stats import linear
+from genome_eu.stats import exposure, linear
 from genome_eu.stats.formula import column_names
 from genome_eu.stats.transform import transformed
 
@@ -55,7 +55,7 @@ def covariates(site: Site, asked: ModelParameters) -> NDArray:
     if asked.terms:
         parts.append(site.table.formula(asked.formula, asked.levels_of))
     if asked.condition:
-        parts.append(site.dosages_of(asked.condition))
+        parts.append(site.dosages_of(asked.condition, imputed=asked.condition_dosages))
     if asked.pca is not None:
         parts.append(site.state.scores(asked.pca, site.store.genotype_digest).values)
     if asked.adds_sex:
@@ -67,6 +67,26 @@ def _of_members(site: Site, asked: ModelParameters, columns: NDArray) -> NDArray
     if asked.ploidy == "diploid":
         return columns
     return np.where(site.association(asked.ploidy).people[:, None], columns, np.nan)
+
+
+def with_cells(site: Site, asked: ModelParameters, facts: Facts, members: NDArray) -> Facts:
+    """Facts of some people, with the cells that the categories of a formula part them into.
+
+    The reference of a category has no column, and is what all others leave of everybody.
+    """
+    if site.policy is None or not members.any():
+        return facts
+    cells = []
+    for term in asked.formula:
+        names = [factor.column for factor in term.factors if factor.category]
+        if names:
+            labels = np.column_stack([site.table.groups((name,)) for name in names]).astype(str)
+            cells.append(np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1))
+    if not cells:
+        return facts
+    sizes = (facts.smallest_class, exposure.smallest_cell(np.column_stack(cells), members))
+    known = [size for size in sizes if size is not None]
+    return replace(facts, smallest_class=min(known, default=None))
 
 
 def traits(site: Site, asked: ModelParameters, x: NDArray) -> NDArray:
@@ -84,13 +104,15 @@ def of_genotypes(asked: ModelParameters, x: NDArray) -> tuple[int, str]:
     """How many covariates are made of genotypes, and what names them."""
     formula = column_names(asked.formula, asked.levels_of)
     made = x.shape[1] - len(asked.covariates) - len(formula) - asked.adds_sex
-    return made, " ".join([*asked.condition, asked.pca or ""]).strip()
+    dosages = ("dosages",) if asked.condition_dosages else ()
+    return made, " ".join([*dosages, *asked.condition, asked.pca or ""]).strip()
 
 
 def _trait_moments(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     asked = plan.asked()
     x = covariates(site, asked)
-    yield site.table.moments(x, traits(site, asked, x), judged=site.policy is not None)
+    part, facts = site.table.moments(x, traits(site, asked, x), judged=site.policy is not None)
+    yield part, with_cells(site, asked, facts, site.included & ~np.isnan(x).any(axis=1))
 
 
 def model(site: Site, plan: Plan) -> tuple[linear.Design, Facts]:
@@ -105,7 +127,34 @@ def model(site: Site, plan: Plan) -> tuple[linear.Design, Facts]:
     design, facts = site.table.model(
         x, traits(site, asked, x), asked, judged=site.policy is not None
     )
-    return design, replace(facts, haploid=asked.ploidy != "diploid")
+    require_called(site, plan, design.included.any(axis=1))
+    groups = tuple(
+        with_cells(
+            *(site, asked),
+            replace(group, halved=site.halved(asked, design.members(number))),
+            design.members(number),
+        )
+        for number, group in enumerate(facts.groups)
+    )
+    return design, replace(facts, groups=groups, haploid=asked.ploidy != "diploid")
+
+
+def require_called(site: Site, plan: Plan, members: NDArray) -> None:
+    """Raise where a row to condition on would be imputed otherwise than in the pooled people.
+
+    A site knows its own mean only. With site effects that is what stands for a missing call; with
+    one intercept it would be the mean over all sites.
+    """
+    asked = plan.asked()
+    if not asked.condition or asked.site_effects or len(plan.sites) == 1:
+        return
+    for row in asked.condition:
+        if np.any(site.lacking((row,), imputed=asked.condition_dosages)[members]):
+            raise PanelError(
+                f"{row} has missing calls at this site, and only with site effects is its own mean "
+                f"what stands for them; keep site effects, or condition on a row that everybody is "
+                f"called in"
+            )
 
 
 def _linear_design(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
+from genome_eu.disclosure.checks import other_alleles
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers import linear as linear_answers
+from genome_eu.federation.answers import weighing
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.answers.dosages import dosage_panel
 from genome_eu.federation.answers.offsets import kept_offsets
 from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.logistic import LogisticParameters
@@ -70,24 +73,28 @@ def model(site: Site, plan: Plan) -> tuple[logistic.Design, Facts]:
         require_near(known, mean, scale)
     design = logistic.design((x - mean) / scale, y, site_effects=asked.site_effects)
     if asked.wgr is not None:
-        members = ~np.isnan(x).any(axis=1) & ~np.isnan(y).any(axis=1)
+        members = ~np.isnan(x).any(axis=1)[:, None] & ~np.isnan(y)
         offsets = kept_offsets(site, asked, members)
         design = design.with_offset(offsets.values[asked.chromosome].T)
+    linear_answers.require_called(site, plan, design.included.any(axis=1))
     facts = []
     for trait in range(design.traits):
         who = design.who(trait)
         cases = int(design.y[who, trait].sum())
-        classes = (Facts(people=cases), Facts(people=who.size - cases))
+        is_case = design.y[:, trait] == 1
+        classes = tuple(
+            Facts(people=people, halved=site.halved(asked, members & design.included[:, trait]))
+            for people, members in ((cases, is_case), (who.size - cases, ~is_case))
+        )
         raw = np.column_stack([x[who], design.y[who, trait]])
         judged = site.policy is not None and bool(who.size)
-        facts.append(
-            Facts(
-                people=who.size,
-                smallest_class=exposure.smallest_class(raw) if judged else None,
-                leverage=exposure.largest_leverage(raw) if judged else 0.0,
-                groups=classes,
-            )
+        found = Facts(
+            people=who.size,
+            smallest_class=exposure.smallest_class(raw) if judged else None,
+            leverage=exposure.largest_leverage(raw) if judged else 0.0,
+            groups=classes,
         )
+        facts.append(linear_answers.with_cells(site, asked, found, design.included[:, trait]))
     people = int(design.included.any(axis=1).sum())
     haploid = asked.ploidy != "diploid"
     return design, Facts(people=people, groups=tuple(facts), haploid=haploid)
@@ -109,31 +116,48 @@ def _null_models(
 def _null(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     design, facts = model(site, plan)
     theta, inverse = _null_models(plan, inputs, design)
+    if site.policy is not None:
+        facts = weighing.of_model(facts, logistic.fit_people(design, theta, inverse))
     yield logistic.summarize_null([design], theta, inverse), facts
 
 
+# Sums of score tests by what a model has: an intercept for every site, and dosages.
+_SCORES: Mapping[tuple[bool, bool], type[Any]] = {
+    (True, False): logistic.ScoreSums,
+    (False, False): logistic.RawScoreSums,
+    (True, True): logistic.DosageScoreSums,
+    (False, True): logistic.DosageRawScoreSums,
+}
+
+
 def _score(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
-    raw = plan.statistic == "logistic_score_raw"
-    if raw == plan.asked().site_effects:
-        asked = "logistic_score" if raw else "logistic_score_raw"
-        raise BundleError(f"{plan.statistic} is not for this model; ask {asked} instead")
+    asked: LogisticParameters = plan.asked()
+    kind = _SCORES[asked.site_effects, asked.dosages]
+    if plan.statistic != kind.statistic:
+        raise BundleError(f"{plan.statistic} is not for this model; ask {kind.statistic} instead")
     rows = site.panel(plan, inputs)
     design, facts = model(site, plan)
     theta, _ = _null_models(plan, inputs, design)
     fitted = logistic.fit_people(design, theta)
+    if site.policy is not None:
+        facts = weighing.of_model(facts, fitted)
+    raw = not asked.site_effects
     summarize: Callable[..., Any] = (
         logistic.summarize_score_raw if raw else logistic.summarize_score
     )
-    width = logistic.numbers_per_row(design.width, design.traits, raw=raw)
+    numbers = {"raw": raw, "dosages": asked.dosages}
+    width = logistic.numbers_per_row(design.width, design.traits, **numbers)
     columns = logistic.columns_at_a_time(design.width, design.traits, site.store.people)
     for part in site.stream(
         plan,
         rows,
         summarize,
         fitted,
+        kind,
         width=width + columns,
         columns=columns,
         haploid=_haploid(site, plan),
+        dosages=asked.dosages,
     ):
         yield part, facts
 
@@ -149,9 +173,19 @@ def _tests(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     names = ["trait", *given]
     missing = getattr(asked, "missing", "mean")
     if site.policy is not None:
-        minor, absent = _fewest(site, plan, rows, trait, design).T
-        left_out = absent if missing == "drop" else np.zeros_like(absent)
-        facts = replace(facts, minor_alleles=minor, missing=left_out)
+        facts = weighing.of_model(facts, fitted)
+        judged = _judged(site, plan, rows, trait, fitted, given)
+        copies, others, (absent, people_of, sides) = judged[:, :2], judged[:, 2:4], judged[:, 4:].T
+        halved = np.array([[one.halved for one in both.groups[::-1]] for both in facts.groups])
+        # With a mean of the plan's in their place, who lacks a call can be told by changing it.
+        told = missing == "drop" or not asked.site_effects
+        facts = replace(
+            facts,
+            minor_alleles=np.hstack([copies, other_alleles(others, halved[trait])]),
+            missing=absent if told else np.zeros_like(absent),
+            row_weighing=people_of,
+            row_sides=sides,
+        )
     for part in site.stream(
         plan,
         rows,
@@ -164,6 +198,7 @@ def _tests(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
         width=_width(plan.statistic, design.width),
         columns=design.width,
         haploid=_haploid(site, plan),
+        dosages=asked.dosages,
     ):
         yield part, facts
 
@@ -203,26 +238,49 @@ def _given(
         array = inputs.get(name)
         if array is None or array.shape != (plan.rows, *(sizes[one] for one in dims)):
             raise BundleError(f"input {name} of {plan.statistic} does not fit the plan")
+        if name == "mean" and np.any((array < 0) | (array > 2)):
+            raise BundleError(f"a mean of {plan.statistic} is not one of copies of an allele")
         given[name] = array
     return trait, given
 
 
-def _fewest(
-    site: Site, plan: Plan, rows: NDArray, trait: NDArray, design: logistic.Design
+def _judged(
+    site: Site,
+    plan: Plan,
+    rows: NDArray,
+    trait: NDArray,
+    fitted: logistic.Fitted,
+    given: dict[str, NDArray],
 ) -> NDArray:
-    """What `logistic.fewest_minor` says of each test."""
-    size = site.rows_of_block(3)
+    """What `logistic.fewest_alleles` and `weighing.of_rows` say of each test, (rows, 7)."""
+    dosages = plan.asked().dosages
+    size = site.rows_of_block(7, dosages=dosages)
     parts = site.by_blocks(
         plan.statistic,
         rows,
-        logistic.fewest_minor,
-        design,
-        by_row=(trait,),
+        _judge,
+        fitted,
+        plan.statistic,
+        list(given),
+        getattr(plan.asked(), "missing", "mean"),
+        dosages,
+        by_row=(trait, *given.values()),
         ends=[*range(size, rows.size, size), rows.size],
-        summary_bytes=8 * size,
+        summary_bytes=8 * 7 * size,
         haploid=_haploid(site, plan),
+        dosages=dosages,
     )
-    return np.concatenate([np.empty((0, 2)), *parts])
+    return np.concatenate([np.empty((0, 7)), *parts])
+
+
+def _judge(block: Any, *given: Any) -> NDArray:
+    trait, *arrays, fitted, statistic, names, missing, dosages = given
+    counted = logistic.fewest_alleles(block, trait, fitted.design, dosages=dosages)
+    behind = np.full((block.rows, 2), np.inf)
+    if statistic in weighing.BY_ROW:
+        numbers = dict(zip(names, arrays, strict=True))
+        behind = weighing.of_rows(block, trait, fitted, statistic, numbers, missing)
+    return np.hstack([counted, behind])
 
 
 def _width(statistic: str, width: int) -> int:
@@ -237,8 +295,8 @@ def _width_of(statistic: str) -> Callable[[LogisticParameters, int], int]:
         columns = len(asked.covariate_mean) + (not asked.site_effects)
         if statistic in _NUMBERS:
             return _width(statistic, columns)
-        raw = statistic == "logistic_score_raw"
-        return logistic.numbers_per_row(columns, len(asked.traits), raw=raw)
+        numbers = {"raw": not asked.site_effects, "dosages": asked.dosages}
+        return logistic.numbers_per_row(columns, len(asked.traits), **numbers)
 
     return width
 
@@ -251,18 +309,15 @@ def _weighted(
     design, _ = model(site, plan)
     theta, _ = _null_models(plan, inputs, design)
     fitted = logistic.fit_people(design, theta)
-    multiplied = [
-        np.column_stack(
-            [
-                fitted.weight[:, trait, None] * (design.x - fitted.centre[trait]),
-                fitted.weight[:, trait],
-                fitted.residual[:, trait],
-                design.y[:, trait],
-            ]
-        )
-        for trait in range(design.traits)
-    ]
+    multiplied = [weighing.multiplied(fitted, trait) for trait in range(design.traits)]
     return design, x, multiplied
+
+
+def _panel(plan: Plan, inputs: Inputs) -> str:
+    """Names the panel, as its hard calls or as its dosages."""
+    if plan.asked().dosages:
+        return dosage_panel(inputs)
+    return array_digest(inputs["panel"]) if "panel" in inputs else ""
 
 
 def _exposure_of_null(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
@@ -273,7 +328,7 @@ def _exposure_of_null(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) 
 
 def _exposure_of_score(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
     design, _, multiplied = _weighted(site, plan, inputs)
-    panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+    panel = _panel(plan, inputs)
     return exposed.weighted(
         design.included, multiplied, plan.asked().traits, rows=plan.rows, panel=panel
     )
@@ -282,7 +337,7 @@ def _exposure_of_score(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs)
 def _exposure_of_tests(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
     design, _ = model(site, plan)
     trait, _ = _given(plan, inputs, design)
-    panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+    panel = _panel(plan, inputs)
     # Every round's numbers are of other, unknown functions of a row's genotypes.
     name = "".join(array_digest(inputs[key]) for key in sorted(inputs) if key != "panel")
     own = _width(plan.statistic, design.width)
@@ -297,10 +352,16 @@ def _exposure_of_tests(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs)
     )
 
 
-ANSWERING: Mapping[str, Answering] = {
-    "logistic_null": Answering(_null, _exposure_of_null),
-    "logistic_score": Answering(_score, _exposure_of_score, _width_of("logistic_score")),
-    "logistic_score_raw": Answering(_score, _exposure_of_score, _width_of("logistic_score_raw")),
-} | {
-    statistic: Answering(_tests, _exposure_of_tests, _width_of(statistic)) for statistic in _BY_TEST
-}
+ANSWERING: Mapping[str, Answering] = (
+    {
+        "logistic_null": Answering(_null, _exposure_of_null),
+    }
+    | {
+        kind.statistic: Answering(_score, _exposure_of_score, _width_of(kind.statistic))
+        for kind in _SCORES.values()
+    }
+    | {
+        statistic: Answering(_tests, _exposure_of_tests, _width_of(statistic))
+        for statistic in _BY_TEST
+    }
+)

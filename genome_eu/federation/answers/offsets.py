@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def said_of(asked: Any, members: NDArray) -> dict[str, Any]:
-    """The model that offsets belong to: they are predictions of these traits for these people."""
+    """The model that offsets belong to: they are predictions of these traits for these people.
+
+    `members` (people, traits) says who is of which trait.
+    """
     named = asked.model_dump(mode="json", include=set(ModelParameters.model_fields))
     return named | {"people": array_digest(members), "site_effects": asked.site_effects}
 

@@ -14,7 +14,7 @@ from genome_eu.errors import BundleError
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
 from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.plan import Plan
-from genome_eu.stats import pca
+from genome_eu.stats import exposure, pca
 
 if TYPE_CHECKING:
     from genome_eu.federation.site import Site
@@ -30,21 +30,31 @@ def _frequency(plan: Plan, inputs: Inputs) -> tuple[NDArray, NDArray]:
 def _project_people(site: Site, plan: Plan, inputs: Inputs, rows: NDArray) -> NDArray:
     """ZᵀQ for the people who take part, 0 for the others."""
     frequency, loadings = _frequency(plan, inputs)
-    scores = site.summed(
-        plan.statistic,
-        rows,
-        pca.project_people,
-        by_row=(frequency, loadings),
-        width=loadings.shape[1],
-    )
-    return np.where(site.included[:, None], scores, 0.0)
+
+    def project() -> NDArray:
+        scores = site.summed(
+            plan.statistic,
+            rows,
+            pca.project_people,
+            by_row=(frequency, loadings),
+            width=loadings.shape[1],
+        )
+        return np.where(site.included[:, None], scores, 0.0)
+
+    return site.once(plan.hash, project)
 
 
 def _projection(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     rows = site.panel(plan, inputs)
     frequency, loadings = _frequency(plan, inputs)
     scores = _project_people(site, plan, inputs, rows)
-    facts = Facts(people=site.people, columns=loadings.shape[1], minor_alleles=site.minor(rows))
+    judged = site.policy is not None
+    facts = Facts(
+        people=site.people,
+        columns=loadings.shape[1],
+        leverage=exposure.largest_leverage(scores[site.included]) if judged else 0.0,
+        minor_alleles=site.minor(rows),
+    )
     for part in site.stream(
         plan,
         rows,
@@ -72,11 +82,13 @@ def _scores(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
 
 
 def _exposure_of_projection(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
-    return exposed.projection(inputs, plan.rows)
+    scores = _project_people(site, plan, inputs, site.panel(plan, inputs))
+    return exposed.projection(inputs, plan.rows, scores)
 
 
 def _exposure_of_scores(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
-    return exposed.scores(inputs)
+    scores = _project_people(site, plan, inputs, site.panel(plan, inputs))
+    return exposed.scores(inputs, scores)
 
 
 ANSWERING: Mapping[str, Answering] = {

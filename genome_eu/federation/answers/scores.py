@@ -43,12 +43,15 @@ def person_scores(site: Site, plan: Plan, inputs: Inputs, *, imputed: bool) -> P
     """Scores of everybody in the store, (people, scores)."""
     weights, ref, frequency = _columns(plan, inputs)
     columns = scores.score_columns(weights, ref, frequency if imputed else None)
-    found = site.summed(
-        plan.statistic,
-        site.panel(plan, inputs),
-        scores.summarize_people,
-        by_row=(columns.dosage, columns.missing),
-        width=weights.shape[1],
+    found = site.once(
+        f"{plan.hash} {imputed}",
+        lambda: site.summed(
+            plan.statistic,
+            site.panel(plan, inputs),
+            scores.summarize_people,
+            by_row=(columns.dosage, columns.missing),
+            width=weights.shape[1],
+        ),
     )
     return PersonScores(found + columns.constant)
 
@@ -112,6 +115,12 @@ def _distribution(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     part = scores.summarize_distribution(found, groups, last, scale, edges)
     values = scores.on_scale(found, scale)
     hidden = values[groups == last]
+    minor = site.minor(site.panel(plan, inputs))
+    carried_by = scores.effective_rows(weights, frequency).min()
+    if minor is not None:
+        # By the site's own frequencies, too: those of the plan could hide a row behind the others.
+        own = scores.effective_rows(weights, minor / (2.0 * site.people))
+        carried_by = min(carried_by, own.min())
     yield (
         part,
         Facts(
@@ -119,24 +128,21 @@ def _distribution(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
             columns=weights.shape[1],
             hidden_people=len(hidden),
             hidden_bins=scores.histogram(hidden, edges),
-            carried_by=float(scores.effective_rows(weights, frequency).min()),
+            carried_by=float(carried_by),
             leverage=_leverage(values, groups, last) if site.policy is not None else 0.0,
-            minor_alleles=site.minor(site.panel(plan, inputs)),
+            minor_alleles=minor,
         ),
     )
 
 
 def _leverage(values: NDArray, groups: NDArray, last: int) -> float:
-    """The largest share of any person in a sum of squares: of one score, in one group."""
+    """The largest share of any person in a combination of the scores, in one group.
+
+    Sums of squares of two scores that differ in one person give that person's score.
+    """
     members = [groups >= 0, *(groups == group for group in range(1, last + 1))]
     return max(
-        (
-            exposure.largest_leverage(column[some, None])
-            for some in members
-            if some.sum() > 1
-            for column in values.T
-        ),
-        default=0.0,
+        (exposure.largest_leverage(values[some]) for some in members if some.sum() > 1), default=0.0
     )
 
 
@@ -149,7 +155,10 @@ def _exposure(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Expos
     labels = site.table.groups(asked.by) if asked.by else None
     numbers = weights.shape[1] * (2 + len(asked.edges))
     said = f"{digest} {asked.edges} {asked.imputed}"
-    return exposed.groups(labels, asked.groups, rows=numbers, panel=said)
+    found = exposed.groups(labels, asked.groups, rows=numbers, panel=said)
+    # Sums of squares of two scores that differ in one person give that person's score.
+    own = person_scores(site, plan, inputs, imputed=asked.imputed)
+    return exposed.combined(found, scores.on_scale(own, _scale(plan, inputs)))
 
 
 ANSWERING: Mapping[str, Answering] = {"score_distribution": Answering(_distribution, _exposure)}

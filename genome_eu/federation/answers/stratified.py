@@ -14,6 +14,7 @@ from genome_eu.disclosure.budget import Exposure
 from genome_eu.disclosure.checks import withhold_tests
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers import logistic as logistic_answers
+from genome_eu.federation.answers import weighing
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
 from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.logistic import LogisticParameters
@@ -27,8 +28,13 @@ if TYPE_CHECKING:
 def _fitted(site: Site, plan: Plan) -> tuple[logistic.Fitted, Facts]:
     if not plan.asked().site_effects:
         raise BundleError("logistic_stratified has an intercept for every site")
+    if plan.asked().dosages:
+        raise BundleError("logistic_stratified is of hard calls; ask without dosages")
     design, facts = logistic_answers.model(site, plan)
-    return logistic.fit_own_null(design), replace(facts, columns=design.width)
+    fitted = logistic.fit_own_null(design)
+    if site.policy is not None:
+        facts = weighing.of_model(facts, fitted)
+    return fitted, replace(facts, columns=design.width)
 
 
 def _stratified(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
@@ -60,17 +66,7 @@ def _of_traits(listed: NDArray, shown: NDArray) -> NDArray:
 def _exposure(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
     fitted, _ = _fitted(site, plan)
     design = fitted.design
-    multiplied = [
-        np.column_stack(
-            [
-                fitted.weight[:, trait, None] * (design.x - fitted.centre[trait]),
-                fitted.weight[:, trait],
-                fitted.residual[:, trait],
-                design.y[:, trait],
-            ]
-        )
-        for trait in range(design.traits)
-    ]
+    multiplied = [weighing.multiplied(fitted, trait) for trait in range(design.traits)]
     panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
     return exposed.weighted(
         design.included, multiplied, plan.asked().traits, rows=plan.rows, panel=panel

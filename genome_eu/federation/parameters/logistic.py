@@ -17,14 +17,16 @@ class LogisticParameters(ModelParameters):
 
     Traits are 0 and 1, or with `coded_12` 1 for controls and 2 for cases. The parameters of the
     null models come as the input `theta`, and for Firth's penalty their inverse information
-    matrices as `inverse`. With `wgr`, the offsets that the sites keep under that id are added to
-    the linear predictor: the predictions beside the `chromosome` of that place.
+    matrices as `inverse`. With `dosages`, rows are tested by expected copies of ALT. With `wgr`,
+    the offsets that the sites keep under that id are added to the linear predictor: the
+    predictions beside the `chromosome` of that place.
     """
 
     covariate_mean: Reals
     covariate_scale: Reals
     site_effects: bool
     coded_12: bool = False
+    dosages: bool = False
     wgr: Name | None = None
     chromosome: int | None = Field(default=None, ge=0, le=AUTOSOMES)
 
@@ -51,6 +53,8 @@ PARAMETERS: Mapping[str, type[Frozen]] = {
     "logistic_null": LogisticParameters,
     "logistic_score": LogisticParameters,
     "logistic_score_raw": LogisticParameters,
+    "logistic_score_dosage": LogisticParameters,
+    "logistic_score_raw_dosage": LogisticParameters,
     "logistic_stratified": LogisticParameters,
     "logistic_products": LogisticParameters,
     "logistic_spa": LogisticParameters,
@@ -61,6 +65,8 @@ INPUTS: Mapping[str, Mapping[str, Input]] = {
     "logistic_null": _NULL,
     "logistic_score": _ROWS,
     "logistic_score_raw": _ROWS,
+    "logistic_score_dosage": _ROWS,
+    "logistic_score_raw_dosage": _ROWS,
     "logistic_stratified": PANEL,
     "logistic_products": _TESTS,
     "logistic_spa": _RESIDUALS | {"t": ("<f8", 2)},

@@ -39,8 +39,9 @@ class LevelsParameters(Frozen):
 class ModelParameters(PloidyParameters):
     """Traits, covariates, and the PCA whose scores are covariates too.
 
-    `terms` are those of a formula, with the `levels` of its categories; the dosages of the rows
-    that `condition` names are covariates as well. Traits are taken on the scale of `transform`.
+    `terms` are those of a formula, with the `levels` of its categories; the hard calls of the rows
+    that `condition` names, or with `condition_dosages` their dosages, are covariates as well.
+    Traits are taken on the scale of `transform`.
     """
 
     traits: Columns = Field(min_length=1)
@@ -49,6 +50,7 @@ class ModelParameters(PloidyParameters):
     terms: Annotated[tuple[tuple[FactorParameters, ...], ...], FailFast()] = ()
     levels: tuple[LevelsParameters, ...] = ()
     condition: Annotated[tuple[RowName, ...], FailFast()] = Field(default=(), max_length=64)
+    condition_dosages: bool = False
     transform: Transform | None = None
 
     @model_validator(mode="after")

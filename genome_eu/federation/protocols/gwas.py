@@ -65,6 +65,7 @@ class GwasModel:
                 LevelsParameters(column=column, levels=levels) for column, levels in self.levels
             ),
             "condition": self.condition,
+            "condition_dosages": self.dosages and bool(self.condition),
             "transform": self.transform,
         }
 
@@ -89,8 +90,6 @@ class GwasModel:
         if self.missing not in ("mean", "drop"):
             raise UsageError(f"missing={self.missing!r}: choose mean or drop")
         check_limits(self.min_info, self.min_maf, of_dosages=self.dosages)
-        if self.dosages and self.condition:
-            raise UsageError("rows to condition on are hard calls; leave them out, or dosages")
         if self.x_males not in X_MALES:
             raise UsageError(f"x_males={self.x_males!r}: choose {' or '.join(X_MALES)}")
 

@@ -77,6 +77,7 @@ class LogisticModel:
             "covariate_scale": tuple(origins.covariates.scale),
             "site_effects": self.model.site_effects,
             "coded_12": self.coded_12,
+            "dosages": self.model.dosages,
             "wgr": self.wgr,
             "chromosome": self.chromosome,
         }
@@ -123,13 +124,16 @@ def scores(asked: LogisticModel, panel: Panel, origins: Origins, found: Nulls) -
     """Score tests of all rows in one round; the shards come lazily, in row order."""
     raw = not asked.model.site_effects
     kind: type[Any] = logistic.RawScoreSums if raw else logistic.ScoreSums
+    dosages = asked.model.dosages
+    if dosages:
+        kind = next(one for one in logistic.DOSAGE_SCORE_SUMS if issubclass(one, kind))
     traits, width = found.null.theta.shape
     answer = yield Ask(
         kind,
         LogisticParameters(**asked.parameters(origins)),
         {**panel.inputs, "theta": found.null.theta},
         panel.size,
-        logistic.numbers_per_row(width, traits, raw=raw),
+        logistic.numbers_per_row(width, traits, raw=raw, dosages=dosages),
     )
     return _finished(answer, found.null)
 

@@ -137,11 +137,13 @@ class LdQuestions(Asking):
         """Clumps of associated rows: PLINK's `--clump`, with r² of the people asked.
 
         Over many sites, only rows near an index row are asked for, in one round after the panel's.
+        Of whoever is asked of some rows (`on_rows`) only those are looked at, index rows too.
 
         Parameters
         ----------
         gwas : GwasResult
-            Of this cohort or federation, or of any whose rows it has.
+            Of this cohort or federation, or of any whose rows it has. Rows that limits remove
+            (`filtered`) are in no clump.
         trait : str, optional
             Which of its traits; needed where it has several.
         rule : ClumpRule, optional
@@ -177,6 +179,9 @@ class LdQuestions(Asking):
         p = np.asarray(gwas["variant_linreg_neg_log10_p"].values, dtype=np.float64)
         p = p[:, _trait(gwas, trait)]
         codes = gwas["variant_contig"].values
+        if self._given is not None:
+            wanted = variants.keys(table).isin(variants.keys(self._given))
+            table, p, codes = table[wanted], p[wanted], codes[wanted]
         near = np.flatnonzero(
             ld.near_an_index(rule, codes, table["position"].to_numpy(np.int64), p)
         )
@@ -201,8 +206,10 @@ class LdQuestions(Asking):
         mine = p[near][place]
         windows = protocol.windows_of(panel, rule.window)
         clumps, hidden = asked._drive(run, protocol.clump(panel, windows, rule, mine, missing))
-        if near.size > panel.size:
-            run.left_out["rows of the GWAS that are not at every site"] = near.size - panel.size
+        removed = sum(run.left_out.get("rows removed by limits", {}).values())
+        removed += run.left_out.get("rows not on autosomes", 0)
+        if absent := near.size - panel.size - removed:
+            run.left_out["rows of the GWAS that are not at every site"] = absent
         if hidden:
             run.left_out["pairs withheld by policy"] = hidden
         return run, ClumpResult(

@@ -17,9 +17,11 @@ from genome_eu.federation.protocols.logistic import LogisticModel
 from genome_eu.federation.protocols.panel import Panel
 from genome_eu.federation.protocols.pca import TOLERANCE
 from genome_eu.federation.protocols.ploidy import autosomal, in_row_order, kinds
+from genome_eu.federation.questions.dosages import DosageQuestions
 from genome_eu.federation.questions.inflation import with_inflation
 from genome_eu.federation.questions.pca import PcaQuestions
 from genome_eu.federation.questions.run import Run
+from genome_eu.federation.questions.shards import UNTESTED, require_memory, tally, without_test
 from genome_eu.results import GwasResult
 from genome_eu.stats.logistic import (
     CUTOFF,
@@ -55,7 +57,7 @@ class AskedTest:
         return LogisticModel(model, self.test, cutoff, self.coded_12)
 
 
-class LogisticQuestions(PcaQuestions):
+class LogisticQuestions(PcaQuestions, DosageQuestions):
     """Association of binary traits with dosage, row by row."""
 
     def _gwas_logistic(
@@ -68,8 +70,6 @@ class LogisticQuestions(PcaQuestions):
     ) -> tuple[Run, Iterator[GwasResult]]:
         """Null models first, then score tests of all rows, then what follows them."""
         model.check()
-        if model.model.dosages:
-            raise UsageError("a logistic model is of hard calls; leave dosages out")
         settings = {
             "model": "logistic",
             "test": model.test,
@@ -77,15 +77,10 @@ class LogisticQuestions(PcaQuestions):
             "case_control_12": model.coded_12,
         }
         run = self._begin(asked | settings | {"components": components})
-        panel = self._whole_panel(run)
+        panel = self._panel(run) if model.model.dosages else self._whole_panel(run)
         linear = self._drive(run, gwas_protocol.agree_on_levels(model.model))
         if in_memory:
-            tests = panel.size * len(linear.traits)
-            results.require_memory(
-                2 * tests * _BYTES_PER_TEST,
-                f"a table of {tests:,} tests",
-                "stream it to files with `genome-eu gwas --out`, or take gwas_shards()",
-            )
+            require_memory(panel.size * len(linear.traits), _BYTES_PER_TEST)
         if components is not None:
             # Columns that cannot be used should cost no PCA.
             self._drive(run, gwas_protocol.moments(linear))
@@ -93,6 +88,8 @@ class LogisticQuestions(PcaQuestions):
             linear = replace(linear, pca=found.id)
         model = replace(model, model=linear)
         origins = self._drive(run, gwas_protocol.moments(linear))
+        if linear.dosages:
+            panel = self._imputed(run, panel, linear.min_info, linear.min_maf)
         shards = {
             kind: self._logistic_kind(run, rows, model, origins, kind)
             for kind, rows in kinds(panel).items()
@@ -144,12 +141,7 @@ class LogisticQuestions(PcaQuestions):
         run = self._begin(asked | settings)
         panel = self._panel(run)
         if in_memory:
-            tests = panel.size * len(model.traits)
-            results.require_memory(
-                2 * tests * _BYTES_PER_TEST,
-                f"a table of {tests:,} tests",
-                "stream it to files with `genome-eu gwas --out`, or take gwas_shards()",
-            )
+            require_memory(panel.size * len(model.traits), _BYTES_PER_TEST)
         found = self._drive(run, protocol.scores_once(logistic_model, panel, origins))
         return run, with_inflation(run, self._once_shards(run, panel, model.traits, found))
 
@@ -160,18 +152,12 @@ class LogisticQuestions(PcaQuestions):
         codes = np.zeros((len(names), len(ERRCODES)), np.int64)
         start = 0
         for part in found:
-            for tally, column in zip(codes, part.errcode.T, strict=True):
-                tally += np.bincount(column, minlength=len(ERRCODES))
+            tally(codes, part.errcode)
             stop = start + len(part.z)
             rows = panel.names(start, stop)
             yield results.logistic_shard(rows, panel.contigs, part, names, attrs)
             start = stop
-        run.left_out["rows without a test, by trait"] = {
-            name: {
-                code: int(n) for code, n in zip(ERRCODES, tally, strict=True) if code != "." and n
-            }
-            for name, tally in zip(names, codes, strict=True)
-        }
+        run.left_out[UNTESTED] = without_test(names, ERRCODES, codes)
 
     def _logistic_shards(
         self,
@@ -195,12 +181,9 @@ class LogisticQuestions(PcaQuestions):
             scale = effect_scale(model.ploidy)
             if scale != 1.0:
                 found = replace(found, beta=scale * found.beta, se=scale * found.se)
-            for trait in range(len(names)):
-                codes[trait] += np.bincount(found.errcode[:, trait], minlength=len(ERRCODES))
-                # A test that was not made has method −1, the last place.
-                methods[trait] += np.bincount(
-                    found.method[:, trait] % (len(METHODS) + 1), minlength=len(METHODS) + 1
-                )
+            tally(codes, found.errcode)
+            # A test that was not made has method −1, the last place.
+            tally(methods, found.method % (len(METHODS) + 1))
             at = 0
             for part in batch:
                 stop = at + len(part.z)
@@ -209,19 +192,13 @@ class LogisticQuestions(PcaQuestions):
                 yield results.logistic_shard(rows, panel.contigs, piece, names, attrs)
                 at = stop
             start += at
-        untested_rows = {
-            name: {
-                code: int(n) for code, n in zip(ERRCODES, tally, strict=True) if code != "." and n
-            }
-            for name, tally in zip(names, codes, strict=True)
-        }
         by_method = {
-            name: {method: int(n) for method, n in zip(METHODS, tally, strict=False) if n}
-            for name, tally in zip(names, methods, strict=True)
+            name: {method: int(n) for method, n in zip(METHODS, counts, strict=False) if n}
+            for name, counts in zip(names, methods, strict=True)
         }
         # Rows of several kinds add up; people are those of the first.
         for said, more in (
-            ("rows without a test, by trait", untested_rows),
+            (UNTESTED, without_test(names, ERRCODES, codes)),
             ("rows by test, by trait", by_method),
         ):
             run.left_out[said] = _together(run.left_out.get(said, {}), more)

@@ -22,18 +22,21 @@ from genome_eu.federation.protocols.wgr import WgrSettings
 from genome_eu.federation.questions.inflation import with_inflation
 from genome_eu.federation.questions.logistic import AskedTest, LogisticQuestions
 from genome_eu.federation.questions.run import Run
+from genome_eu.federation.questions.shards import (
+    BYTES_PER_TEST,
+    UNTESTED,
+    linear_shards,
+    require_memory,
+)
 from genome_eu.results import GwasResult
 from genome_eu.stats import ridge
-from genome_eu.stats.linear import ERRCODES
 
 #: An earlier regression, by its id or its result, or the settings of a new one.
 Wgr: TypeAlias = str | GwasResult | Mapping[str, Any] | WgrSettings | None
 
 _ID = re.compile(r"[0-9a-f]{16}")
 # What the record of a run counts by rows.
-_BY_CHROMOSOME = ("rows without a test, by trait", "rows by test, by trait")
-# Bytes in memory of one test.
-_BYTES_PER_TEST = 80
+_BY_CHROMOSOME = (UNTESTED, "rows by test, by trait")
 
 
 class WgrQuestions(LogisticQuestions):
@@ -54,8 +57,6 @@ class WgrQuestions(LogisticQuestions):
         settings.check()
         if model.missing != "mean":
             raise UsageError("a whole-genome regression has missing calls at the mean")
-        if model.dosages:
-            raise UsageError("a whole-genome regression is of hard calls; ask without dosages")
         if not settings.binary and test != AskedTest():
             raise UsageError("test, cutoff and case_control_12 are for binary traits")
         tested = test.of(model)
@@ -69,12 +70,7 @@ class WgrQuestions(LogisticQuestions):
         panel = self._panel(run)
         model = self._drive(run, gwas_protocol.agree_on_levels(model))
         if in_memory:
-            tests = panel.size * len(model.traits)
-            results.require_memory(
-                2 * tests * _BYTES_PER_TEST,
-                f"a table of {tests:,} tests",
-                "stream it to files with `genome-eu gwas --out`, or take gwas_shards()",
-            )
+            require_memory(panel.size * len(model.traits), BYTES_PER_TEST)
         if components is not None:
             # Columns that cannot be used should cost no PCA.
             self._drive(run, gwas_protocol.moments(model))
@@ -86,8 +82,10 @@ class WgrQuestions(LogisticQuestions):
                 protocol.step_one(model, panel, origins, settings, coded_12=test.coded_12),
             )
         else:
-            first = self._drive(run, protocol.step_one_kept(model, origins, name, settings))
+            first = self._drive(run, protocol.step_one_kept(model, origins, name))
         run.left_out |= first.left_out
+        if model.dosages:
+            panel = self._imputed(run, panel, model.min_info, model.min_maf)
         if settings.binary:
             tested = replace(tested, model=model, wgr=first.id)
             shards = self._binary_shards(run, panel, tested, origins, first)
@@ -133,25 +131,8 @@ class WgrQuestions(LogisticQuestions):
         first: protocol.StepOne,
     ) -> Iterator[GwasResult]:
         attrs = self._attributes(run) | _said_of(first)
-        start = 0
-        tallies = np.zeros((len(names), len(ERRCODES)), np.int64)
-        for part in fit.shards:
-            stop = start + part.beta.shape[0]
-            for tally, column in zip(tallies, part.errcode.T, strict=True):
-                tally += np.bincount(column, minlength=len(ERRCODES))
-            yield results.gwas_shard(
-                panel.names(start, stop), panel.contigs, part.as_linear(), names, attrs
-            )
-            start = stop
-        run.left_out["rows without a test, by trait"] = {
-            name: {
-                code: int(rows)
-                for code, rows in zip(ERRCODES, tally, strict=True)
-                if code != "." and rows
-            }
-            for name, tally in zip(names, tallies, strict=True)
-        }
-        run.left_out["people analysed"] = dict(zip(names, map(int, fit.people), strict=True))
+        parts = (part.as_linear() for part in fit.shards)
+        return linear_shards(run, panel, parts, names, fit.people, attrs)
 
 
 def _said_of(first: protocol.StepOne) -> dict[str, Any]:

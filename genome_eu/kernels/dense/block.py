@@ -87,92 +87,24 @@ class DenseBlock:
         return self.backend.counts(self.codes, labels, n_groups)
 
     def tally(self, groups: Array, n_groups: int) -> tuple[Array, Array, Array, Array]:
-        """Sum the dosages of each group of people, and their squares.
+        """Sum the dosages of each group of people, and their squares; see `PackedBlock.tally`.
 
-        Parameters
-        ----------
-        groups : int array, shape (people,)
-            Group of each person, 0 to ``n_groups - 1``; -1 leaves the person out.
-        n_groups : int
-            Number of groups; a group may be empty.
-
-        Returns
-        -------
-        called, missing : int64 arrays, shape (rows, n_groups)
-            People with and without a dosage.
-        dosage_sum, dosage_square : float64 arrays, shape (rows, n_groups)
-            Σg and Σg² over the people with one. Exact for up to 8 million people: both are whole
-            multiples of 2⁻²⁸.
-
-        Raises
-        ------
-        UsageError
-            If `groups` does not have that shape, type or range.
+        Σg and Σg² are float64, exact for up to 8 million people: both are whole multiples of 2⁻²⁸.
         """
         labels = group_labels(groups, self.people, n_groups)
         called, missing, sums, squares = self.backend.tally(self.codes, labels, n_groups)
         return called, missing, sums / ONE, squares / ONE**2
 
     def matmul(self, q: Array) -> tuple[Array, Array]:
-        """Multiply the dosages, and the missing ones, by columns over people.
-
-        Parameters
-        ----------
-        q : float64 or float32 array, shape (people, k)
-            Finite values; ``k`` may be 0.
-
-        Returns
-        -------
-        dosage_product, missing_product : arrays of q's type, shape (rows, k)
-            ``G @ q`` with 0 where the dosage is missing, and ``M @ q`` with ``M`` 1 there.
-
-        Raises
-        ------
-        UsageError
-            If `q` does not have that shape, or a value is not finite.
-        """
+        """Dosage and missing plane times columns over people; see `PackedBlock.matmul`."""
         return self.backend.matmul(self.codes, finite_columns("q", q, "people", self.people))
 
     def square_matmul(self, q: Array) -> Array:
-        """Multiply the squares of the dosages by columns over people.
-
-        Parameters
-        ----------
-        q : float64 or float32 array, shape (people, k)
-            Finite values; ``k`` may be 0.
-
-        Returns
-        -------
-        array of q's type, shape (rows, k)
-            ``(G * G) @ q`` with 0 where the dosage is missing.
-
-        Raises
-        ------
-        UsageError
-            If `q` does not have that shape, or a value is not finite.
-        """
+        """Squared dosages times columns over people; see `PackedBlock.square_matmul`."""
         return self.backend.square_matmul(self.codes, finite_columns("q", q, "people", self.people))
 
     def rmatmul(self, r: Array, s: Array | None = None) -> tuple[Array, Array]:
-        """Multiply the transposed dosages, and missing ones, by columns over rows.
-
-        Parameters
-        ----------
-        r : float64 or float32 array, shape (rows, k)
-            Finite values that multiply the dosages; ``k`` may be 0.
-        s : array of r's type, shape (rows, k), optional
-            Finite values that multiply the missing ones; `r` if not given.
-
-        Returns
-        -------
-        dosage_product, missing_product : arrays of r's type, shape (people, k)
-            ``G.T @ r`` and ``M.T @ s``.
-
-        Raises
-        ------
-        UsageError
-            If `r` or `s` does not have that shape, or a value is not finite.
-        """
+        """Transposed planes times columns over rows; see `PackedBlock.rmatmul`."""
         r, s = transposed_columns(r, s, self.rows)
         return self.backend.rmatmul(self.codes, r, s)
 
@@ -182,4 +114,6 @@ class DenseBlock:
         With `start` and `stop`, those of the people in that range of places.
         """
         codes = self.codes[:, start:stop]
-        return np.where(codes == MISSING, -1.0, codes / ONE)
+        dosage = codes / ONE
+        dosage[codes == MISSING] = -1.0
+        return dosage

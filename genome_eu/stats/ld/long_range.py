@@ -3,9 +3,11 @@
 Sources: the 24 autosomal regions of Price et al. (2008), Am J Hum Genet 83:132–135, and Anderson
 et al. (2010), Nat Protoc 5:1564–1573. For GRCh37 as listed by the Abecasis group
 (genome.sph.umich.edu, "Regions of high linkage disequilibrium"); for GRCh38 as lifted there and in
-the R package plinkQC, in bases. Seven of them come apart in that lift (2:134.5, 3:89, 5:98,
-5:135.5, 6:57, 11:46 and 12:109.5 Mb); their GRCh37 ends are moved here by the distance of genes
-at those ends, to 10 kb.
+the R package plinkQC, in bases. Seven of them come apart in that lift. Five of these are as other
+lifts of the list have them: 2:134.5, 5:98, 5:135.5 and 12:109.5 Mb in the workflows
+lifebit-ai/relate and neurogenetics/GWAS-pipeline, and 11:46 as the lifted region of Weissbrod et
+al. (2020), Nat Genet 52:1355–1363. Two across centromeres (3:89 and 6:57 Mb) are in none that we
+know; their GRCh37 ends are moved here by the distance of genes at those ends, to 10 kb.
 """
 
 from __future__ import annotations
@@ -47,15 +49,15 @@ _GRCH37 = (
 _GRCH38 = (
     ("1", 47_761_740, 51_761_740),
     ("2", 85_919_365, 100_517_106),
-    ("2", 133_740_000, 137_240_000),
+    ("2", 133_742_429, 137_242_430),
     ("2", 182_427_027, 189_427_029),
     ("3", 47_483_505, 49_987_563),
     ("3", 83_368_158, 86_868_160),
     ("3", 88_950_000, 97_780_000),
     ("5", 44_464_140, 51_168_409),
-    ("5", 98_660_000, 101_160_000),
+    ("5", 98_664_296, 101_164_296),
     ("5", 129_636_407, 132_636_409),
-    ("5", 136_160_000, 139_160_000),
+    ("5", 136_164_311, 139_164_311),
     ("6", 25_391_792, 33_424_245),
     ("6", 57_130_000, 63_290_000),
     ("6", 139_637_169, 142_137_170),
@@ -64,10 +66,10 @@ _GRCH38 = (
     ("8", 43_025_699, 48_924_888),
     ("8", 110_918_594, 113_918_595),
     ("10", 36_671_065, 43_184_546),
-    ("11", 45_980_000, 57_230_000),
+    ("11", 45_978_449, 57_232_526),
     ("11", 88_127_183, 91_127_184),
     ("12", 32_955_798, 41_319_931),
-    ("12", 109_060_000, 111_560_000),
+    ("12", 109_062_195, 111_562_196),
     ("20", 33_948_532, 36_438_183),
 )
 

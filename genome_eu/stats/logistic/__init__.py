@@ -56,11 +56,14 @@ from genome_eu.stats.logistic.rounds import (
     follow_up,
 )
 from genome_eu.stats.logistic.score import (
+    DOSAGE_SCORE_SUMS,
+    DosageRawScoreSums,
+    DosageScoreSums,
     RawScoreSums,
     ScoreResult,
     ScoreSums,
     columns_at_a_time,
-    fewest_minor,
+    fewest_alleles,
     finalize_score,
     numbers_per_row,
     summarize_score,
@@ -84,6 +87,7 @@ from genome_eu.stats.logistic.stratified import (
 
 __all__ = [
     "CUTOFF",
+    "DOSAGE_SCORE_SUMS",
     "ERRCODES",
     "METHODS",
     "OF_EVERY_ROW",
@@ -91,6 +95,8 @@ __all__ = [
     "WITH_FIRTH_NULL",
     "Ask",
     "Design",
+    "DosageRawScoreSums",
+    "DosageScoreSums",
     "FirthFits",
     "FirthSums",
     "FitSums",
@@ -113,7 +119,7 @@ __all__ = [
     "case_control",
     "columns_at_a_time",
     "design",
-    "fewest_minor",
+    "fewest_alleles",
     "finalize_firth",
     "finalize_full",
     "finalize_score",

@@ -18,21 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from genome_eu.compiled import compiled
+from genome_eu.compiled import compiled, compiled_in_lanes
 from genome_eu.stats.aggregate import Aggregate, total
 from genome_eu.stats.block import Block
-from genome_eu.stats.logistic.dosage import by_trait, chunks, imputed, residual_dosages
+from genome_eu.stats.logistic.dosage import by_trait
 from genome_eu.stats.logistic.model import Design
 from genome_eu.stats.logistic.null import Fitted, Null
+from genome_eu.stats.logistic.tiles import TILE, exp_minus, fill_and_centre, fill_tile
 
 #: Rounds after which a fit has failed.
 MOST_ROUNDS = 60
-# A step of less than this many standard errors is the last.
+# Effects are this near to the root, in standard errors.
 _TOLERANCE = 1e-11
 _LARGEST_STEP = 5.0
 _HALVINGS = 25
 # A penalized likelihood that falls by more than rounding calls for half the step.
 _FALL = 1e-9
+_STEPS_TO_ROOT = 4
 
 #: What has become of a fit.
 GOING_ON, CONVERGED, FAILED = range(3)
@@ -126,17 +128,15 @@ def summarize_firth(
         who = design.who(one)
         if not who.size:
             continue
-        y, eta = design.y[who, one], fitted.eta[who, one]
         x, weight = design.x[who], None
         if design.site_effects:
             x, weight = x - x.mean(axis=0), np.ones(who.size)
-        x = np.asfortranarray(x)
-        for some in chunks(tests, who.size):
-            g = imputed(copies, some, who, None if design.site_effects else mean)
-            g = residual_dosages(g, x, coefficients[some], weight)
-            here = np.empty((some.size, 5))
-            _likelihoods(g, y, eta, effect[some], here)
-            sums[some] = here
+        fill, centre = fill_and_centre(copies, tests, who, mean, weight)
+        y, eta = design.y[who, one], fitted.eta[who, one]
+        columns = np.asfortranarray(x), coefficients[tests], fill, centre
+        here = np.zeros((tests.size, 5))
+        _likelihoods(copies, tests, who, *columns, y, eta, effect[tests], here)
+        sums[tests] = here
     return FirthSums(
         loglik=sums[:, 0],
         score=sums[:, 1],
@@ -147,35 +147,57 @@ def summarize_firth(
 
 
 @compiled
-def _likelihoods(g: NDArray, y: NDArray, fixed: NDArray, effect: NDArray, out: NDArray) -> None:
-    """ln L, Σĝ(y−μ), Σwĝ², Σw(1−2μ)ĝ³, Σw(1−6w)ĝ⁴; the last two are derivatives of the third."""
-    rows, people = g.shape
-    for row in range(rows):
-        loglik = score = square = cube = fourth = 0.0
-        product = 1.0
-        for i in range(people):
-            d = g[row, i]
-            eta = fixed[i] + effect[row] * d
-            small = math.exp(-abs(eta))
-            inverse = 1.0 / (1.0 + small)
-            # The logarithm of a product of factors between 1 and 2, before it overflows.
-            product *= 1.0 + small
-            if product > 1e300:
-                loglik -= math.log(product)
-                product = 1.0
-            loglik += y[i] * eta - max(eta, 0.0)
-            mu = inverse if eta > 0.0 else small * inverse
-            w = small * inverse * inverse
-            weighted = w * d * d
-            score += d * (y[i] - mu)
-            square += weighted
-            cube += weighted * d * (1.0 - 2.0 * mu)
-            fourth += weighted * d * d * (1.0 - 6.0 * w)
-        out[row, 0] = loglik - math.log(product)
-        out[row, 1] = score
-        out[row, 2] = square
-        out[row, 3] = cube
-        out[row, 4] = fourth
+def _likelihoods(
+    copies: NDArray,
+    rows: NDArray,
+    who: NDArray,
+    x: NDArray,
+    coefficients: NDArray,
+    fill: NDArray,
+    centre: NDArray,
+    y: NDArray,
+    fixed: NDArray,
+    effect: NDArray,
+    out: NDArray,
+) -> None:
+    """Add to `out` ln L, Σĝ(y−μ), Σwĝ², Σw(1−2μ)ĝ³ and Σw(1−6w)ĝ⁴ of every row.
+
+    The last two are the first and second derivative of the third.
+    """
+    tile = np.empty(TILE)
+    for start in range(0, who.size, TILE):
+        for k in range(rows.size):
+            people = fill_tile(
+                copies, rows[k], who, x, coefficients[k], fill[k], centre[k], start, tile
+            )
+            end = start + people
+            _add_tile(tile[:people], y[start:end], fixed[start:end], effect[k], out[k])
+
+
+@compiled_in_lanes
+def _add_tile(d: NDArray, y: NDArray, fixed: NDArray, effect: float, out: NDArray) -> None:
+    loglik = score = square = cube = fourth = 0.0
+    # The logarithm of a product of factors between 1 and 2, at most 2^512.
+    product = 1.0
+    for i in range(d.size):
+        g = d[i]
+        eta = fixed[i] + effect * g
+        small = exp_minus(abs(eta))
+        inverse = 1.0 / (1.0 + small)
+        product *= 1.0 + small
+        loglik += y[i] * eta - max(eta, 0.0)
+        mu = inverse if eta > 0.0 else small * inverse
+        w = small * inverse * inverse
+        weighted = w * g * g
+        score += g * (y[i] - mu)
+        square += weighted
+        cube += weighted * g * (1.0 - 2.0 * mu)
+        fourth += weighted * g * g * (1.0 - 6.0 * w)
+    out[0] += loglik - math.log(product)
+    out[1] += score
+    out[2] += square
+    out[3] += cube
+    out[4] += fourth
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,8 +244,8 @@ def start_firth(tests: int) -> FirthFits:
 def update_firth(fits: FirthFits, sums: FirthSums) -> FirthFits:
     """The next effects, from the merged answers for the active tests.
 
-    The step is Newton's on the penalized likelihood, U* = U + T₃/2V with
-    U*′ = −V + (T₄/V − T₃²/V²)/2, or U*/V where that is not concave.
+    With U* = U + T₃/2V and U*′ = −V + (T₄/V − T₃²/V²)/2, T₃ and T₄ the derivatives of V, the step
+    goes to the root of U* + U*′s − T₃s²/2 − T₄s³/6, or by U*/V where U is not concave.
     """
     here = fits.active
     after = replace(
@@ -237,12 +259,18 @@ def update_firth(fits: FirthFits, sums: FirthSums) -> FirthFits:
             )
         },
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         v = np.where(sums.square > 0, sums.square, np.nan)
         objective = sums.loglik + 0.5 * np.log(v)
         score = sums.score + 0.5 * sums.cube / v
         slope = v - 0.5 * (sums.fourth / v - (sums.cube / v) ** 2)
-        step = score / np.where(slope > 0.1 * v, slope, v)
+        concave = slope > 0.1 * v
+        slope = np.where(concave, slope, v)
+        step = _to_root(score, slope, sums.cube, sums.fourth)
+        off = np.abs(step) * np.sqrt(v)
+        # A step leaves out the third derivative of ln V, in standard errors below 6(2/√V)³ where
+        # no ĝ is beyond 2.
+        off = np.where(concave, 1.5 * (2.0 / np.sqrt(v)) ** 3 * off**2, off)
     fell = fits.objective[here] - objective > _FALL * (1.0 + np.abs(objective))
     halve = fell & (fits.halvings[here] < _HALVINGS)
     failed = ~np.isfinite(step) | ~np.isfinite(objective)
@@ -258,7 +286,11 @@ def update_firth(fits: FirthFits, sums: FirthSums) -> FirthFits:
     after.effect[here] = after.base[here] + after.step[here]
     if fits.rounds == 0:
         after.at_zero[:] = after.objective
-    converged = moved & (np.abs(step) * np.sqrt(v) <= _TOLERANCE)
+    converged = moved & (off <= _TOLERANCE)
+    # The last step is made, too; what it changes is known without another round.
+    to, last = here[converged], step[converged]
+    after.objective[to] += (score - 0.5 * slope * step)[converged] * last
+    after.square[to] += (sums.cube + 0.5 * sums.fourth * step)[converged] * last
     late = fits.rounds + 1 >= MOST_ROUNDS
     status = np.select(
         [converged, failed & ~halve, np.full(here.size, late)],
@@ -267,6 +299,18 @@ def update_firth(fits: FirthFits, sums: FirthSums) -> FirthFits:
     )
     after.status[here] = status
     return after
+
+
+def _to_root(score: NDArray, slope: NDArray, cube: NDArray, fourth: NDArray) -> NDArray:
+    """The root s of score − slope·s − cube·s²/2 − fourth·s³/6 next to Newton's step, or that."""
+    newton = score / slope
+    s = newton
+    for _ in range(_STEPS_TO_ROOT):
+        falls = slope + (cube + 0.5 * fourth * s) * s
+        s = s + (score - (slope + (0.5 * cube + fourth * s / 6.0) * s) * s) / falls
+    falls = slope + (cube + 0.5 * fourth * s) * s
+    trusted = (falls > 0.1 * slope) & (np.abs(s - newton) <= np.abs(newton))
+    return np.where(trusted, s, newton)
 
 
 def finalize_firth(fits: FirthFits) -> tuple[NDArray, NDArray, NDArray, NDArray]:

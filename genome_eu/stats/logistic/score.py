@@ -62,12 +62,38 @@ class RawScoreSums(Aggregate):
     shown: NDArray = every("flag", "rows", "traits")
 
 
+@dataclass(frozen=True, eq=False)
+class DosageScoreSums(ScoreSums):
+    """`ScoreSums` of dosages; hard calls say how many people an allele count is of."""
+
+    statistic = "logistic_score_dosage"
+
+    hard_called_cases: NDArray = count("people", "rows", "traits", gate="association")
+    hard_called_controls: NDArray = count("people", "rows", "traits", gate="association")
+    hard_cases: NDArray = count("alleles", "rows", "traits", gate="association")
+    hard_controls: NDArray = count("alleles", "rows", "traits", gate="association")
+
+
+@dataclass(frozen=True, eq=False)
+class DosageRawScoreSums(RawScoreSums):
+    """`RawScoreSums` of dosages; hard calls say how many people an allele count is of."""
+
+    statistic = "logistic_score_raw_dosage"
+
+    hard_called_cases: NDArray = count("people", "rows", "traits", gate="association")
+    hard_called_controls: NDArray = count("people", "rows", "traits", gate="association")
+    hard_cases: NDArray = count("alleles", "rows", "traits", gate="association")
+    hard_controls: NDArray = count("alleles", "rows", "traits", gate="association")
+
+
 AnyScoreSums: TypeAlias = ScoreSums | RawScoreSums
+#: The kinds of score sums of dosages.
+DOSAGE_SCORE_SUMS = (DosageScoreSums, DosageRawScoreSums)
 
 
-def numbers_per_row(width: int, traits: int, *, raw: bool) -> int:
+def numbers_per_row(width: int, traits: int, *, raw: bool, dosages: bool = False) -> int:
     """Numbers of one row of the sums, with `width` shared parameters in the null model."""
-    return traits * (width + (width + 9 if raw else 7))
+    return traits * (width + (width + 9 if raw else 7) + 4 * dosages)
 
 
 def columns_at_a_time(width: int, traits: int, people: int) -> int:
@@ -75,21 +101,39 @@ def columns_at_a_time(width: int, traits: int, people: int) -> int:
     return min((width + 2) * traits, max(width + 2, tile_columns(people)))
 
 
-def fewest_minor(block: Block, trait: NDArray, design: Design) -> NDArray[np.float64]:
-    """Minor alleles in cases or in controls, whichever has fewer, and people without a call.
+def fewest_alleles(
+    block: Block, trait: NDArray, design: Design, *, dosages: bool = False
+) -> NDArray[np.float64]:
+    """Alleles in cases and in controls, and people without a call.
+
+    Parameters
+    ----------
+    trait : int array, shape (rows,)
+    design : Design
+    dosages : bool
+        An allele counts no more often than in hard calls, but as half of one where dosages alone
+        say that there is any: expected copies add up over people who carry none.
 
     Returns
     -------
-    float64 array, shape (rows, 2)
-        Among the people of each row's trait.
+    float64 array, shape (rows, 5)
+        Copies of ALT in controls and in cases, of other alleles in both, and people without a
+        call: among the people of each row's trait. Without people, copies are infinite.
     """
-    fewest = np.column_stack([np.full(block.rows, np.inf), np.zeros(block.rows)])
+    fewest = np.column_stack([np.full((block.rows, 4), np.inf), np.zeros(block.rows)])
     for one, rows in by_trait(block, trait):
         if not design.included[:, one].any():
             continue
-        called, missing, alleles, _ = block.tally(design.labels(one), 2)
-        minor = np.minimum(alleles, 2 * called - alleles).min(axis=1)
-        fewest[rows] = np.column_stack([minor, missing.sum(axis=1)])[rows]
+        labels = design.labels(one)
+        called, missing, alleles, _ = block.tally(labels, 2)
+        copies = np.concatenate([alleles, 2 * called - alleles], axis=1)
+        if dosages:
+            calls = block.counts(labels, 2)
+            hard = calls[..., 1] + 2 * calls[..., 2]
+            hard = np.concatenate([hard, 2 * calls[..., :3].sum(axis=-1) - hard], axis=1)
+            certain = np.minimum(copies, np.maximum(hard, 0.5))
+            copies = np.where(copies > 0, certain, 0.0)
+        fewest[rows] = np.column_stack([copies, missing.sum(axis=1)])[rows]
     return fewest
 
 
@@ -115,7 +159,23 @@ class ScoreResult:
     errcode: NDArray  # int8, a place in `ERRCODES`
 
 
-def summarize_score(block: Block, fitted: Fitted) -> ScoreSums:
+def _hard_calls(block: Block, design: Design, kind: type[AnyScoreSums]) -> dict[str, NDArray]:
+    """What sums of dosages have beside those of hard calls."""
+    if not issubclass(kind, DOSAGE_SCORE_SUMS):
+        return {}
+    calls = np.stack(
+        [block.counts(design.labels(trait), 2) for trait in range(design.traits)], axis=1
+    )
+    called, copies = calls[..., :3].sum(axis=-1), calls[..., 1] + 2 * calls[..., 2]
+    return {
+        "hard_called_cases": called[..., 1],
+        "hard_called_controls": called[..., 0],
+        "hard_cases": copies[..., 1],
+        "hard_controls": copies[..., 0],
+    }
+
+
+def summarize_score(block: Block, fitted: Fitted, kind: type[ScoreSums] = ScoreSums) -> ScoreSums:
     """Row sums at one site with its own mean in place of missing calls (needs site effects)."""
     people, copies, squares, gg, gx, gr, mw, mx, mr, gw = _raw(block, fitted)
     called, alleles = people.sum(axis=-1), copies.sum(axis=-1)
@@ -124,7 +184,8 @@ def summarize_score(block: Block, fitted: Fitted) -> ScoreSums:
     # Exactly nothing where everybody called at this site has the same genotype.
     varies = squares * called != alleles**2
     gw = gw + mean * mw
-    return ScoreSums(
+    return kind(
+        **_hard_calls(block, fitted.design, kind),
         called_cases=people[..., 1],
         called_controls=people[..., 0],
         alleles_cases=copies[..., 1],
@@ -136,11 +197,14 @@ def summarize_score(block: Block, fitted: Fitted) -> ScoreSums:
     )
 
 
-def summarize_score_raw(block: Block, fitted: Fitted) -> RawScoreSums:
+def summarize_score_raw(
+    block: Block, fitted: Fitted, kind: type[RawScoreSums] = RawScoreSums
+) -> RawScoreSums:
     """Row sums at one site, to be completed with the mean over all sites."""
     people, copies, squares, gg, gx, gr, _, mx, mr, _ = _raw(block, fitted)
     called = people.sum(axis=-1)
-    return RawScoreSums(
+    return kind(
+        **_hard_calls(block, fitted.design, kind),
         called_cases=people[..., 1],
         called_controls=people[..., 0],
         missing=fitted.design.included.sum(axis=0) - called,

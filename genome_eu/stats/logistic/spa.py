@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from genome_eu.compiled import compiled
+from genome_eu.compiled import compiled, compiled_in_lanes
 from genome_eu.stats.aggregate import Aggregate, total
 from genome_eu.stats.block import Block
-from genome_eu.stats.logistic.dosage import by_trait, chunks, imputed, residual_dosages
+from genome_eu.stats.logistic.dosage import by_trait
 from genome_eu.stats.logistic.null import Fitted
+from genome_eu.stats.logistic.tiles import TILE, exp_minus, fill_and_centre, fill_tile
 
 #: Scores nearer to 0 are left alone: there S is normal, and the formula a quotient of roundings.
 LEAST = 0.1
@@ -34,6 +35,8 @@ _TOLERANCE = 1e-11
 # A statistic so near the end of its range has no root worth finding: the probability there is that
 # of a single outcome.
 _EDGE = 1e-9
+# People whose factors are multiplied before a logarithm is taken.
+_FACTORS = 16
 
 #: What has become of a tail: going on, found, out of range (nothing lies beyond), or failed.
 GOING_ON, FOUND, BEYOND, FAILED = range(4)
@@ -120,14 +123,13 @@ def summarize_spa(
         if not who.size:
             continue
         weight = np.ascontiguousarray(fitted.weight[who, one]) if design.site_effects else None
-        mu = np.ascontiguousarray(fitted.mu[who, one])
+        fill, centre = fill_and_centre(copies, tests, who, mean, weight)
         x = np.asfortranarray(design.x[who] - fitted.centre[one])
-        for some in chunks(tests, who.size):
-            g = imputed(copies, some, who, None if design.site_effects else mean)
-            g = residual_dosages(g, x, coefficients[some], weight)
-            here, where = np.zeros((some.size, 2, 3)), np.zeros((some.size, 2))
-            _cumulants(g, mu, t[some], here, where)
-            sums[some], ends[some] = here, where
+        columns = x, coefficients[tests], fill, centre
+        mu = np.ascontiguousarray(fitted.mu[who, one])
+        here, where = np.zeros((tests.size, 2, 3)), np.zeros((tests.size, 2))
+        _cumulants(copies, tests, who, *columns, mu, t[tests], here, where)
+        sums[tests], ends[tests] = here, where
     return SpaSums(
         cumulant=sums[..., 0],
         slope=sums[..., 1],
@@ -138,42 +140,78 @@ def summarize_spa(
 
 
 @compiled
-def _cumulants(g: NDArray, mu: NDArray, t: NDArray, sums: NDArray, ends: NDArray) -> None:
-    """Fill K, K′ and K″ at each t, and the least and most that S can be."""
-    rows, people = g.shape
-    for row in range(rows):
-        expected = 0.0
-        for i in range(people):
-            expected += g[row, i] * mu[i]
-            if g[row, i] < 0.0:
-                ends[row, 0] += g[row, i]
-            else:
-                ends[row, 1] += g[row, i]
-        ends[row] -= expected
-        for tail in range(2):
-            at = t[row, tail]
-            k = k1 = k2 = 0.0
-            product = 1.0
-            for i in range(people):
-                exponent = at * g[row, i]
-                small = math.exp(-abs(exponent))
-                # Both weights are divided by the larger of 1 and e^{tĝ}.
-                case = mu[i] if exponent > 0.0 else mu[i] * small
-                control = 1.0 - mu[i] if exponent <= 0.0 else (1.0 - mu[i]) * small
-                both = case + control
-                if exponent > 0.0:
-                    k += exponent
-                product *= both
-                # Taken before it leaves the range of floats; `both` is at most 1.
-                if product < 1e-200:
-                    k += math.log(product)
-                    product = 1.0
-                tilted = case / both
-                k1 += tilted * g[row, i]
-                k2 += tilted * (control / both) * g[row, i] * g[row, i]
-            sums[row, tail, 0] = k + math.log(product) - at * expected
-            sums[row, tail, 1] = k1 - expected
-            sums[row, tail, 2] = k2
+def _cumulants(
+    copies: NDArray,
+    rows: NDArray,
+    who: NDArray,
+    x: NDArray,
+    coefficients: NDArray,
+    fill: NDArray,
+    centre: NDArray,
+    mu: NDArray,
+    t: NDArray,
+    sums: NDArray,
+    ends: NDArray,
+) -> None:
+    """Add K, K′ and K″ at each t, and the least and most that S can be."""
+    tile, expected = np.empty(TILE), np.zeros(rows.size)
+    for start in range(0, who.size, TILE):
+        for k in range(rows.size):
+            people = fill_tile(
+                copies, rows[k], who, x, coefficients[k], fill[k], centre[k], start, tile
+            )
+            here = mu[start : start + people]
+            expected[k] += _add_ends(tile[:people], here, ends[k])
+            for tail in range(2):
+                _add_tile(tile[:people], here, t[k, tail], sums[k, tail])
+    for k in range(rows.size):
+        ends[k] -= expected[k]
+        sums[k, :, 0] -= t[k] * expected[k]
+        sums[k, :, 1] -= expected[k]
+
+
+@compiled_in_lanes
+def _add_ends(d: NDArray, mu: NDArray, ends: NDArray) -> float:
+    """Add what S can be at least and at most, before what is expected; and tell that."""
+    least = most = expected = 0.0
+    for i in range(d.size):
+        expected += d[i] * mu[i]
+        least += min(d[i], 0.0)
+        most += max(d[i], 0.0)
+    ends[0] += least
+    ends[1] += most
+    return expected
+
+
+@compiled_in_lanes
+def _add_tile(d: NDArray, mu: NDArray, t: float, sums: NDArray) -> None:
+    k = k1 = k2 = 0.0
+    for first in range(0, d.size, _FACTORS):
+        product = 1.0
+        last = min(first + _FACTORS, d.size)
+        for i in range(first, last):
+            exponent = t * d[i]
+            small = exp_minus(abs(exponent))
+            # Both weights are divided by the larger of 1 and e^{tĝ}.
+            case = mu[i] if exponent > 0.0 else mu[i] * small
+            control = 1.0 - mu[i] if exponent <= 0.0 else (1.0 - mu[i]) * small
+            inverse = 1.0 / (case + control)
+            k += max(exponent, 0.0)
+            product *= case + control
+            tilted = case * inverse * d[i]
+            k1 += tilted
+            k2 += tilted * d[i] * control * inverse
+        if product > 1e-290:
+            k += math.log(product)
+            continue
+        # Where some are all but certain the product leaves the range of floats.
+        for i in range(first, last):
+            at = t * d[i]
+            small = math.exp(-abs(at))
+            k += math.log(mu[i] + (1.0 - mu[i]) * small if at > 0 else mu[i] * small + 1.0 - mu[i])
+    sums[0] += k
+    sums[1] += k1
+    sums[2] += k2
 
 
 def update_spa(tails: Tails, sums: SpaSums) -> Tails:

@@ -7,7 +7,11 @@ for the many small effects elsewhere.
 
 Whatever leaves a site is a sum over the people of a fold. Predictions and offsets are people's:
 they are `Private`. Each site divides its own people into folds, in their order, so that the
-federated answer is that of a pooled run with the same folds.
+federated answer is that of a pooled run with the same folds. People of a site that is too small for
+folds are in none: weights that were fitted to all folds predict for them.
+
+Levels 0 and 1 are of traits that share their people. Step 2 is of any traits, in groups as those of
+a linear model, each with its own people and degrees of freedom.
 
 With site effects there is one intercept per site: rows, covariates and traits are centred within
 the site, and missing calls are the site's own mean. Predictions are centred over everybody, as in
@@ -57,7 +61,9 @@ from genome_eu.stats.ridge.model import (
     FoldSums,
     assign_folds,
     covariate_effects,
+    design_effects,
     folded,
+    joined_id,
     liability_penalties,
     offsets_id,
     penalties,
@@ -66,12 +72,17 @@ from genome_eu.stats.ridge.model import (
     summarize_folds,
 )
 from genome_eu.stats.ridge.score import (
+    SCORE_SUMS,
+    DosageRawRidgeScoreSums,
+    DosageRidgeScoreSums,
     RawRidgeScoreSums,
+    Residuals,
     ResidualSums,
     RidgeScoreSums,
     ScoreResult,
     finalize,
     residual_design,
+    residuals,
     summarize_residuals,
     summarize_score,
 )
@@ -80,9 +91,12 @@ __all__ = [
     "AUTOSOMES",
     "FOLDS",
     "GRID",
+    "SCORE_SUMS",
     "BlockSums",
     "BlockWeights",
     "CountSums",
+    "DosageRawRidgeScoreSums",
+    "DosageRidgeScoreSums",
     "FoldSums",
     "FoldedDesign",
     "GradientSums",
@@ -95,13 +109,16 @@ __all__ = [
     "Predictions",
     "RawRidgeScoreSums",
     "ResidualSums",
+    "Residuals",
     "RidgeScoreSums",
     "ScoreResult",
     "Standard",
     "assign_folds",
     "covariate_effects",
+    "design_effects",
     "finalize",
     "folded",
+    "joined_id",
     "leave_one_out",
     "left_of_cases",
     "liability_penalties",
@@ -112,6 +129,7 @@ __all__ = [
     "predict_block",
     "predictions_id",
     "residual_design",
+    "residuals",
     "solve_block",
     "solve_level1",
     "standardize",

@@ -27,7 +27,10 @@ _TILE_BYTES = 32 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class CountSums(Aggregate):
-    """Calls and copies of ALT of the people of each fold: which rows a regression may use."""
+    """Calls and copies of ALT of the people of each fold: which rows a regression may use.
+
+    People in no fold come last, where there are any: rows predict for them.
+    """
 
     statistic = "ridge_counts"
 
@@ -54,8 +57,8 @@ class BlockSums(Aggregate):
 
 
 def summarize_counts(block: Block, model: FoldedDesign) -> CountSums:
-    """Calls and copies of ALT in each fold at one site."""
-    called, _, allele_count, _ = block.tally(model.fold, model.folds)
+    """Calls and copies of ALT in each fold, and of who is in none, at one site."""
+    called, _, allele_count, _ = block.tally(model.fold, model.sets)
     return CountSums(called, allele_count, np.ones(block.rows, bool))
 
 
@@ -64,11 +67,23 @@ def _mean(called: NDArray, allele_count: NDArray) -> NDArray:
     return mean_dosage(allele_count.sum(axis=1), called.sum(axis=1))
 
 
-def _tiles(block: Block, people: int) -> Iterator[tuple[int, NDArray]]:
-    """Dosages (rows, some people) and the place of the first of them."""
+def _centred(
+    block: Block, model: FoldedDesign, mean: NDArray
+) -> Iterator[tuple[int, NDArray, NDArray]]:
+    """A fold, places of some of its people, and their centred dosages (rows, people).
+
+    People in no fold come as the fold after the last. Missing calls are 0: at the mean.
+    """
+    people = model.fold.size
     size = max(4, _TILE_BYTES // (8 * max(block.rows, 1)))
     for start in range(0, people, size):
-        yield start, block.dosages(start, min(start + size, people))
+        dosage = block.dosages(start, min(start + size, people))
+        for fold, members in enumerate(model.of_sets):
+            first, last = np.searchsorted(members, (start, start + dosage.shape[1]))
+            here = members[first:last]
+            if here.size:
+                observed = dosage[:, here - start]
+                yield fold, here, np.where(observed < 0, 0.0, observed - mean[:, None])
 
 
 def summarize_block(
@@ -95,31 +110,40 @@ def summarize_block(
     gram = np.zeros((rows, model.folds, width))
     gx = np.zeros((rows, model.folds, model.x.shape[1]))
     gy = np.zeros((rows, model.folds, model.traits))
-    for start, dosage in _tiles(block, model.fold.size):
-        for fold, members in enumerate(model.members):
-            first, last = np.searchsorted(members, (start, start + dosage.shape[1]))
-            here = members[first:last]
-            if not here.size:
-                continue
-            observed = dosage[:, here - start]
-            centred = np.where(observed < 0, 0.0, observed - mean[:, None])
+    for fold, here, centred in _centred(block, model, mean):
+        # Who is in no fold is predicted for, and fits nothing.
+        if fold < model.folds:
             gram[:, fold, :rows] += centred @ centred.T
             gx[:, fold] += centred @ model.x[here]
             gy[:, fold] += centred @ model.y[here]
     return BlockSums(
-        called=counted.called, allele_count=counted.allele_count, gram=gram, gx=gx, gy=gy
+        called=counted.called[:, : model.folds],
+        allele_count=counted.allele_count[:, : model.folds],
+        gram=gram,
+        gx=gx,
+        gy=gy,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class BlockWeights:
-    """What one block predicts with, for each fold (fitted to all others), penalty and trait."""
+    """What one block predicts with, for each fold (fitted to all others), penalty and trait.
 
-    weights: NDArray  # (rows, folds, penalties, traits), of centred dosages
-    adjust: NDArray  # (covariates, folds, penalties, traits), of covariates, to be subtracted
+    The set after the last fold, where there is one, is of who is in none: fitted to all folds.
+    """
+
+    weights: NDArray  # (rows, sets, penalties, traits), of centred dosages
+    adjust: NDArray  # (covariates, sets, penalties, traits), of covariates, to be subtracted
 
 
-def solve_block(folds: FoldSums, sums: BlockSums, penalty: NDArray) -> BlockWeights:
+def solve_block(
+    folds: FoldSums,
+    sums: BlockSums,
+    penalty: NDArray,
+    *,
+    effects: NDArray | None = None,
+    outsiders: bool = False,
+) -> BlockWeights:
     """Ridge weights of one block for every penalty and every fold left out.
 
     Rows that do not vary or that the covariates explain weigh nothing.
@@ -132,29 +156,38 @@ def solve_block(folds: FoldSums, sums: BlockSums, penalty: NDArray) -> BlockWeig
         Of the rows of one ridge block, merged over sites.
     penalty : float64 array, shape (penalties,)
         λ of ‖y − Gβ‖² + λ‖β‖² with rows of unit variance (`penalties`).
+    effects : float64 array, shape (covariates, traits), optional
+        What covariates explain of the traits; among the people of the folds if not given.
+    outsiders : bool
+        There are people in no fold.
     """
     rows, people = sums.rows, int(folds.people.sum())
-    gram = sums.gram[:, :, :rows].swapaxes(0, 1)
     gx, gy = sums.gx.swapaxes(0, 1), sums.gy.swapaxes(0, 1)
-    effects = covariate_effects(folds)
+    effects = covariate_effects(folds) if effects is None else effects
     gamma = _explained(folds, gx.sum(axis=0))
-    crossed = gx @ gamma
-    free = gram - crossed - crossed.swapaxes(1, 2) + gamma.T @ folds.xx @ gamma
     score = gy - gx @ effects - gamma.T @ (folds.xy - folds.xx @ effects)
+    # In place, fold by fold: these are the largest arrays here.
+    free = np.empty((len(gx), rows, rows))
+    for fold, out in enumerate(free):
+        np.subtract(sums.gram[:, fold, :rows], gx[fold] @ gamma, out=out)
+        out -= gamma.T @ (gx[fold].T - folds.xx[fold] @ gamma)
 
-    square = np.einsum("fjj->j", gram)
+    square = np.einsum("jfj->j", sums.gram[:, :, :rows])
     rest = np.einsum("fjj->j", free)
     varies = rest > COLLINEAR * square
     scale = np.where(varies, np.sqrt((people - 1) / np.where(varies, rest, 1.0)), 0.0)
-    free = scale[:, None] * free * scale
+    free *= scale
+    free *= scale[:, None]
     score = scale[:, None] * score
 
     whole, whole_score = free.sum(axis=0), score.sum(axis=0)
-    shape = (rows, len(folds.people), penalty.size, score.shape[-1])
-    weights = np.empty(shape)
-    for fold in range(shape[1]):
+    number = len(folds.people)
+    weights = np.empty((rows, number + outsiders, penalty.size, score.shape[-1]))
+    for fold in range(number):
         solved = ridge(whole - free[fold], whole_score - score[fold], penalty)
         weights[:, fold] = scale[:, None, None] * solved
+    if outsiders:
+        weights[:, number] = scale[:, None, None] * ridge(whole, whole_score, penalty)
     adjust = np.einsum("cj,jfpt->cfpt", gamma, weights)
     return BlockWeights(weights, adjust)
 
@@ -184,7 +217,7 @@ def ridge(gram: NDArray, score: NDArray, penalty: NDArray) -> NDArray:
 def predict_block(
     block: Block, model: FoldedDesign, solved: BlockWeights, mean: NDArray | None = None
 ) -> NDArray:
-    """Predictions of one block for people at a site, by the weights that did not see their fold.
+    """Predictions of one block for people at a site, by weights that they were not fitted to.
 
     Returns
     -------
@@ -196,13 +229,9 @@ def predict_block(
         mean = _mean(counted.called, counted.allele_count)
     rows, _, penalty, traits = solved.weights.shape
     predictions = np.zeros((penalty, traits, model.fold.size))
-    for fold, members in enumerate(model.members):
-        if not members.size:
-            continue
+    for fold, here, centred in _centred(block, model, mean):
         weights = solved.weights[:, fold].reshape(rows, penalty * traits)
-        shift = mean[:, None] * weights
-        dosage, missing = block.rmatmul(weights, shift)
         adjust = solved.adjust[:, fold].reshape(-1, penalty * traits)
-        here = dosage[members] + missing[members] - shift.sum(axis=0) - model.x[members] @ adjust
-        predictions[..., members] = here.T.reshape(penalty, traits, members.size)
+        values = weights.T @ centred - (model.x[here] @ adjust).T
+        predictions[..., here] = values.reshape(penalty, traits, here.size)
     return predictions

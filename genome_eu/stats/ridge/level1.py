@@ -68,7 +68,7 @@ class Level1Sums(Aggregate):
 
 def summarize_moments(model: FoldedDesign, predictions: Predictions) -> Level1Moments:
     """Sums of the predictions at one site."""
-    everybody = np.flatnonzero(model.fold >= 0)
+    everybody = np.flatnonzero(model.fitted)
     z = np.zeros(predictions.values.shape[:2])
     square = np.zeros(z.shape)
     for trait in range(model.traits):
@@ -128,20 +128,20 @@ def standardize(people: int, z: NDArray, square: NDArray) -> Standard:
 
 @dataclass(frozen=True, eq=False)
 class Level1Fit:
-    """What predicts a trait in each fold: (z − centre)·weights.
+    """What predicts a trait in each fold, and for who is in none: (z − centre)·weights.
 
     `error` is what the choice among the penalties went by: the mean squared error of held-out
     people, in units of the variance of what covariates leave of the trait, or for a binary trait
     the mean of minus their log likelihood.
     """
 
-    weights: NDArray  # (folds, traits, predictors)
+    weights: NDArray  # (sets, traits, predictors)
     centre: NDArray  # (traits, predictors)
     chosen: NDArray  # int64 (traits,), place of the penalty
     error: NDArray  # (traits, penalties)
 
 
-def solve_level1(sums: Level1Sums, penalty: NDArray) -> Level1Fit:
+def solve_level1(sums: Level1Sums, penalty: NDArray, *, outsiders: bool = False) -> Level1Fit:
     """Weights of the predictions in every fold, with the penalty of least held-out error.
 
     Parameters
@@ -150,12 +150,14 @@ def solve_level1(sums: Level1Sums, penalty: NDArray) -> Level1Fit:
         Merged over sites.
     penalty : float64 array, shape (penalties,)
         λ with predictions of unit variance (`penalties` of the number of predictors).
+    outsiders : bool
+        There are people in no fold: the last weights, fitted to all folds, are theirs.
     """
     folds, traits, width = sums.z.shape
     people = int(sums.people.sum())
     whole = np.einsum("ftll->tl", sums.zz)
     standard = standardize(people, sums.z.sum(axis=0), whole)
-    weights = np.empty((folds, traits, width))
+    weights = np.empty((folds + outsiders, traits, width))
     chosen = np.empty(traits, np.int64)
     error = np.empty((traits, penalty.size))
     for trait in range(traits):
@@ -170,7 +172,11 @@ def solve_level1(sums: Level1Sums, penalty: NDArray) -> Level1Fit:
         missed += sums.yy[:, trait].sum() - 2.0 * np.einsum("flp,fl->p", betas, zy)
         error[trait] = missed / sums.yy[:, trait].sum()
         chosen[trait] = int(np.argmin(missed))
-        weights[:, trait] = betas[:, :, chosen[trait]] * standard.scale[trait]
+        weights[:folds, trait] = betas[:, :, chosen[trait]] * standard.scale[trait]
+        if outsiders:
+            best = penalty[[chosen[trait]]]
+            beta = ridge(zz.sum(axis=0), zy.sum(axis=0)[:, None], best)[:, 0, 0]
+            weights[folds, trait] = beta * standard.scale[trait]
     return Level1Fit(weights, standard.centre, chosen, error)
 
 
@@ -208,7 +214,7 @@ def leave_one_out(
 
     Parameters
     ----------
-    weights, centre : float64 arrays, (folds, traits, predictors) and (traits, predictors)
+    weights, centre : float64 arrays, (sets, traits, predictors) and (traits, predictors)
         Of the `Level1Fit`.
     of_predictor : int64 array, shape (predictors,)
         The place of each predictor's chromosome.
@@ -218,7 +224,7 @@ def leave_one_out(
     traits, _, people = predictions.values.shape
     belongs = of_predictor == np.arange(chromosomes)[:, None]
     parts = np.zeros((chromosomes, traits, people))
-    for fold, members in enumerate(model.members):
+    for fold, members in enumerate(model.of_sets):
         for trait in range(traits):
             mine = belongs * weights[fold, trait]
             shift = mine @ centre[trait]

@@ -136,7 +136,7 @@ def left_of_cases(
     """
     scale, centre = standard.scale[trait][:, None], standard.centre[trait][:, None]
     for fold, effects in zip(left_out, position, strict=True):
-        everybody = np.flatnonzero((model.fold >= 0) & (model.fold != fold))
+        everybody = np.flatnonzero(model.fitted & (model.fold != fold))
         yield np.concatenate(
             [np.empty(0)]
             + [
@@ -158,18 +158,25 @@ class LogisticRidge:
         Merged over sites.
     penalty : float64 array, shape (penalties,)
         `liability_penalties` of the number of predictors.
+    outsiders : bool
+        There are people in no fold: fits that leave out the fold after the last are theirs.
 
     References
     ----------
     Nocedal & Wright (2006), Numerical Optimization, algorithm 7.4.
     """
 
-    def __init__(self, information: InformationSums, penalty: NDArray) -> None:
+    def __init__(
+        self, information: InformationSums, penalty: NDArray, *, outsiders: bool = False
+    ) -> None:
         folds, width, _ = information.zz.shape
         whole = information.zz.sum(axis=0)
         self._curvature = [np.linalg.eigh(whole - part) for part in information.zz]
-        self.left_out = np.tile(np.arange(folds), penalty.size)
-        self.penalty = np.repeat(penalty, folds)
+        if outsiders:
+            self._curvature.append(np.linalg.eigh(whole))
+        sets = folds + outsiders
+        self.left_out = np.tile(np.arange(sets), penalty.size)
+        self.penalty = np.repeat(penalty, sets)
         fits = self.left_out.size
         self.position = np.zeros((fits, width))
         self.converged = np.zeros(fits, bool)
@@ -236,14 +243,14 @@ class LogisticRidge:
         return found
 
     def finish(self, people: int) -> tuple[NDArray, int, NDArray]:
-        """Effects in every fold (folds, predictors), the place of the penalty chosen, the errors.
+        """Effects in every fold (sets, predictors), the place of the penalty chosen, the errors.
 
         The error is the mean of minus the log likelihood of held-out people, (penalties,).
         """
-        folds = int(self.left_out.max()) + 1
-        error = self._held_out.reshape(-1, folds).sum(axis=1) / people
+        sets = len(self._curvature)
+        error = self._held_out.reshape(-1, sets).sum(axis=1) / people
         chosen = int(np.argmin(error))
-        return self._before[chosen * folds : (chosen + 1) * folds], chosen, error
+        return self._before[chosen * sets : (chosen + 1) * sets], chosen, error
 
 
 def logistic_fit(standard: Standard, fits: list[tuple[NDArray, int, NDArray]]) -> Level1Fit:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.stats.aggregate import Aggregate, Private, count, total
-from genome_eu.stats.linear.model import Design
+from genome_eu.stats.linear.model import Design, DesignSums
 
 #: Shares of the variance that all rows together may explain, at both levels (REGENIE's).
 GRID = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -35,17 +35,22 @@ def liability_penalties(columns: int, heritability: Sequence[float] = GRID) -> N
     return penalties(columns, heritability) * 3.0 / np.pi**2
 
 
-def assign_folds(included: NDArray[np.bool_], folds: int = FOLDS) -> NDArray[np.int64]:
+def assign_folds(
+    included: NDArray[np.bool_], folds: int = FOLDS, smallest: int = 0
+) -> NDArray[np.int64]:
     """The fold of each person, −1 for those who take no part.
 
     People of a site are taken in their order, ⌊n/folds⌋ to a fold and the rest to the last one:
-    at a single site, REGENIE's folds.
+    at a single site, REGENIE's folds. At a site of fewer than `smallest` people all are in no fold,
+    which has the number after the last.
     """
     people = int(included.sum())
     fold = np.full(included.size, -1, np.int64)
     size = people // folds
     place = np.arange(people)
     fold[included] = np.minimum(place // size, folds - 1) if size else folds - 1
+    if people < smallest:
+        fold[included] = folds
     return fold
 
 
@@ -64,13 +69,23 @@ class FoldSums(Aggregate):
 
 @dataclass(frozen=True, eq=False)
 class FoldedDesign(Private):
-    """One site's people who share a model: covariates, traits, and the fold of each person."""
+    """One site's people who share a model: covariates, traits, and the fold of each person.
+
+    Who is in no fold (the number after the last) fits nothing and is predicted for, by weights that
+    were fitted to all folds.
+    """
 
     x: NDArray  # (people, covariates) with a common intercept, if there is one; 0 for others
     y: NDArray  # (people, traits), 0 for people who take no part
     fold: NDArray  # int64 (people,), −1 for people who take no part
     folds: int
     site_effects: bool
+    outsiders: bool = False  # whether the model has people in no fold, at any site
+
+    @property
+    def sets(self) -> int:
+        """Folds, and one more set where there are people in no fold."""
+        return self.folds + self.outsiders
 
     @property
     def traits(self) -> int:
@@ -80,14 +95,26 @@ class FoldedDesign(Private):
     @cached_property
     def members(self) -> tuple[NDArray[np.int64], ...]:
         """Places of the people of each fold."""
-        return tuple(np.flatnonzero(self.fold == number) for number in range(self.folds))
+        return self.of_sets[: self.folds]
+
+    @cached_property
+    def of_sets(self) -> tuple[NDArray[np.int64], ...]:
+        """Places of the people of each fold, and of those in none."""
+        return tuple(np.flatnonzero(self.fold == number) for number in range(self.sets))
+
+    @property
+    def fitted(self) -> NDArray[np.bool_]:
+        """Who is in a fold, bool (people,)."""
+        return (self.fold >= 0) & (self.fold < self.folds)
 
     def residuals(self, effects: NDArray) -> NDArray:
         """y − x·effects of those who take part, (people, traits)."""
         return self.y - self.x @ effects
 
 
-def folded(model: Design, folds: int = FOLDS, fold: NDArray | None = None) -> FoldedDesign:
+def folded(
+    model: Design, folds: int = FOLDS, fold: NDArray | None = None, smallest: int = 0
+) -> FoldedDesign:
     """The people of a linear model in folds.
 
     Parameters
@@ -98,10 +125,16 @@ def folded(model: Design, folds: int = FOLDS, fold: NDArray | None = None) -> Fo
         Number of folds.
     fold : int64 array, shape (people,), optional
         The fold of each person, where it is given; only of those who take part it matters.
+    smallest : int
+        Sites with fewer people have them in no fold.
     """
     included = model.members(0)
-    labels = assign_folds(included, folds) if fold is None else np.where(included, fold, -1)
-    return FoldedDesign(model.covariates(0), model.y, labels, folds, model.site_effects)
+    if fold is None:
+        labels = assign_folds(included, folds, smallest)
+    else:
+        labels = np.where(included, fold, -1)
+    x = model.covariates(0)
+    return FoldedDesign(x, model.y, labels, folds, model.site_effects, smallest > 0)
 
 
 def summarize_folds(model: FoldedDesign) -> FoldSums:
@@ -124,6 +157,16 @@ def covariate_effects(sums: FoldSums) -> NDArray:
     return np.linalg.solve(sums.xx.sum(axis=0), sums.xy.sum(axis=0))
 
 
+def design_effects(sums: DesignSums) -> NDArray:
+    """As `covariate_effects`, of traits each among the people of its group."""
+    effects = np.zeros(sums.xy.shape)
+    for group, xx in enumerate(sums.xx):
+        members = sums.trait_group == group
+        if xx.size:
+            effects[:, members] = np.linalg.solve(xx, sums.xy[:, members])
+    return effects
+
+
 def places(contig: Sequence[str] | NDArray) -> NDArray[np.int64]:
     """The place of each contig among the autosomes, 0 to 21; 22 for any other."""
     autosomes = {str(number): number - 1 for number in range(1, AUTOSOMES + 1)}
@@ -143,6 +186,11 @@ def predictions_id(
 def offsets_id(predictions: str, level1: NDArray, centre: NDArray, chromosome: NDArray) -> str:
     """The id of the offsets that weights of predictions make: of a whole-genome regression."""
     return _identify(np.frombuffer(predictions.encode(), np.uint8), level1, centre, chromosome)
+
+
+def joined_id(parts: Sequence[str]) -> str:
+    """The id of a regression of several groups of traits, from those of each."""
+    return _identify(np.frombuffer(" ".join(parts).encode(), np.uint8))
 
 
 def _identify(*arrays: NDArray) -> str:

@@ -7,19 +7,28 @@ one degree of freedom (REGENIE's test: the variance is that of the null model).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genome_eu.stats.aggregate import Aggregate, count, declared, total
+from genome_eu.stats.aggregate import Aggregate, Private, count, declared, same, total
 from genome_eu.stats.block import Block
 from genome_eu.stats.linear.fit import ERRCODES, LinearResult, adjusted, monomorphic
 from genome_eu.stats.linear.independence import COLLINEAR
-from genome_eu.stats.linear.model import Design, DesignSums
-from genome_eu.stats.linear.sums import MeanSums, RawSums, summarize_mean, summarize_raw
+from genome_eu.stats.linear.model import Design, DesignSums, as_slice
+from genome_eu.stats.linear.sums import (
+    DosageMeanSums,
+    DosageRawSums,
+    MeanSums,
+    RawSums,
+    of_traits,
+    summarize_mean,
+    summarize_raw,
+)
 from genome_eu.stats.ridge.level1 import Offsets
-from genome_eu.stats.ridge.model import FoldedDesign
 from genome_eu.stats.tails import normal_neg_log10_p
 
 
@@ -27,16 +36,18 @@ from genome_eu.stats.tails import normal_neg_log10_p
 class ResidualSums(Aggregate):
     """Products of e with the covariates and with itself, for each chromosome left out.
 
-    The last place is that of rows whose chromosome predicts nothing.
+    Traits of a group share their people, as in a linear model. The last place is that of rows whose
+    chromosome predicts nothing.
     """
 
     statistic = "ridge_residuals"
 
-    people: NDArray = count("people", gate="people")
-    intercepts: NDArray = count("sites", gate="label")
-    xx: NDArray = total("covariate²", "covariates", "covariates", gate="moments")
+    people: NDArray = count("people", "groups", gate="people")
+    intercepts: NDArray = count("sites", "groups", gate="label")
+    xx: NDArray = total("covariate²", "groups", "covariates", "covariates", gate="moments")
     xy: NDArray = total("covariate·residual", "chromosomes", "covariates", "traits", gate="moments")
     yy: NDArray = total("residual²", "chromosomes", "traits", gate="moments")
+    trait_group: NDArray = same("group", "traits", gate="label")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,71 +64,116 @@ class RawRidgeScoreSums(RawSums):
     statistic = "ridge_score_raw"
 
 
-def _residuals(model: FoldedDesign, effects: NDArray, beside: NDArray) -> NDArray:
-    """e of those who take part, 0 for others, (people, traits)."""
-    return model.residuals(effects) - beside.T
+@dataclass(frozen=True, eq=False)
+class DosageRidgeScoreSums(DosageMeanSums):
+    """`RidgeScoreSums` of dosages; hard calls say how many people an allele count is of."""
+
+    statistic = "ridge_score_dosage"
 
 
-def summarize_residuals(model: FoldedDesign, effects: NDArray, offsets: Offsets) -> ResidualSums:
+@dataclass(frozen=True, eq=False)
+class DosageRawRidgeScoreSums(DosageRawSums):
+    """`RawRidgeScoreSums` of dosages; hard calls say how many people an allele count is of."""
+
+    statistic = "ridge_score_raw_dosage"
+
+
+AnyRidgeScoreSums: TypeAlias = (
+    RidgeScoreSums | RawRidgeScoreSums | DosageRidgeScoreSums | DosageRawRidgeScoreSums
+)
+#: Sums of step 2 by what a model has: an intercept for every site, and dosages.
+SCORE_SUMS: Mapping[tuple[bool, bool], type[AnyRidgeScoreSums]] = {
+    (True, False): RidgeScoreSums,
+    (False, False): RawRidgeScoreSums,
+    (True, True): DosageRidgeScoreSums,
+    (False, True): DosageRawRidgeScoreSums,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals(Private):
+    """e of the people of a site, for each chromosome left out; 0 for who is not of a trait."""
+
+    values: NDArray  # (chromosomes + 1, people, traits)
+
+
+def residuals(model: Design, effects: NDArray, offsets: Offsets) -> Residuals:
+    """What covariates leave of the traits, less the predictions beside each chromosome.
+
+    Parameters
+    ----------
+    model : Design
+        The people of each group of traits.
+    effects : float64 array, shape (covariates, traits)
+        What covariates explain of the traits, each among its own people.
+    offsets : Offsets
+        Of all traits; 0 for people who are not of a trait.
+    """
+    left = np.array(model.y)
+    for group in range(model.groups):
+        traits = as_slice(model.trait_group == group)
+        left[:, traits] -= model.covariates(group) @ effects[:, traits]
+    return Residuals(left - offsets.values.swapaxes(1, 2))
+
+
+def summarize_residuals(model: Design, left: Residuals) -> ResidualSums:
     """Products of e at one site, for every chromosome left out."""
-    left = [_residuals(model, effects, beside) for beside in offsets.values]
-    people = int((model.fold >= 0).sum())
+    people = model.included.sum(axis=0)
+    places, _, traits = left.values.shape
+    xx = np.empty((model.groups, model.width, model.width))
+    xy = np.empty((places, model.width, traits))
+    for group in range(model.groups):
+        x = model.covariates(group)
+        members = as_slice(model.trait_group == group)
+        xx[group] = x.T @ x
+        xy[:, :, members] = x.T @ left.values[:, :, members]
     return ResidualSums(
-        people=np.array(people),
-        intercepts=np.array(int(people > 0 and model.site_effects)),
-        xx=model.x.T @ model.x,
-        xy=np.stack([model.x.T @ e for e in left]),
-        yy=np.stack([np.einsum("it,it->t", e, e) for e in left]),
+        people=people,
+        intercepts=(people > 0) & model.site_effects,
+        xx=xx,
+        xy=xy,
+        yy=np.einsum("pit,pit->pt", left.values, left.values),
+        trait_group=model.trait_group,
     )
 
 
-def residual_design(
-    model: Design, folded: FoldedDesign, effects: NDArray, beside: NDArray
-) -> Design:
+def residual_design(model: Design, left: NDArray) -> Design:
     """A linear model whose traits are the e of one chromosome: what its rows are summed with.
 
     Parameters
     ----------
     model : Design
-        The people, of one group.
-    folded : FoldedDesign
-        The same people in folds.
-    beside : float64 array, shape (traits, people)
-        `Offsets.values` at the chromosome.
+        The people of each group of traits.
+    left : float64 array, shape (people, traits)
+        `Residuals.values` at the chromosome.
     """
-    e = _residuals(folded, effects, beside)
     if model.site_effects:
         # Sums of rows leave a site centred; e itself is not, as predictions are not.
-        members = model.members(0)
-        mean = e.sum(axis=0) / max(int(members.sum()), 1)
-        e = np.where(members[:, None], e - mean, 0.0)
-    return replace(model, y=e)
+        members = model.included[:, model.trait_group]
+        mean = left.sum(axis=0) / np.maximum(members.sum(axis=0), 1)
+        left = np.where(members, left - mean, 0.0)
+    return replace(model, y=left)
 
 
 def summarize_score(
-    block: Block,
-    places: NDArray,
-    model: Design,
-    folded: FoldedDesign,
-    effects: NDArray,
-    offsets: Offsets,
-) -> RidgeScoreSums | RawRidgeScoreSums:
+    block: Block, places: NDArray, model: Design, left: Residuals, dosages: bool = False
+) -> AnyRidgeScoreSums:
     """Sums of rows at one site, each beside all chromosomes but its own.
 
     Parameters
     ----------
     places : int64 array, shape (rows,)
-        The place of each row's chromosome in `Offsets.values`.
-    model, folded : Design, FoldedDesign
-        The people.
+        The place of each row's chromosome in `Residuals.values`.
+    model : Design
+        The people of each group of traits.
+    dosages : bool
+        The block is of dosages.
     """
-    kind: type[RidgeScoreSums] | type[RawRidgeScoreSums] = (
-        RidgeScoreSums if model.site_effects else RawRidgeScoreSums
-    )
+    kind: type[Any] = SCORE_SUMS[model.site_effects, dosages]
     values: dict[str, NDArray] = {}
     for place in np.unique(places):
-        design = residual_design(model, folded, effects, offsets.values[place])
-        part = (summarize_mean if model.site_effects else summarize_raw)(block, design)
+        design = residual_design(model, left.values[place])
+        part = (summarize_mean if model.site_effects else summarize_raw)(block, design, kind)
         mine = places == place
         for item in declared(kind):
             found = getattr(part, item.name)
@@ -125,7 +181,8 @@ def summarize_score(
                 values[item.name][mine] = found[mine]
             else:
                 values[item.name] = np.array(found)
-    return kind(**values)
+    sums: AnyRidgeScoreSums = kind(**values)
+    return sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +219,7 @@ class ScoreResult:
 def finalize(
     residuals: ResidualSums,
     places: NDArray,
-    sums: RidgeScoreSums | RawRidgeScoreSums,
+    sums: AnyRidgeScoreSums,
     trait_scale: NDArray,
 ) -> ScoreResult:
     """Effect, standard error, χ² and p-value of every row and trait.
@@ -173,46 +230,51 @@ def finalize(
         Merged over sites.
     places : int64 array, shape (rows,)
         The place of each row's chromosome in `residuals`.
-    sums : RidgeScoreSums or RawRidgeScoreSums
+    sums : one of `SCORE_SUMS`
         Merged over sites.
     trait_scale : float64 array, shape (traits,)
         What traits were divided by; effects are given on the trait's own scale.
     """
-    people = int(residuals.people)
-    variance = residuals.yy / max(people - 1, 1)
+    group = sums.trait_group
+    people = residuals.people[group]
+    variance = residuals.yy / np.maximum(people - 1, 1)
     # Traits have unit variance on the agreed scale.
     explained = residuals.yy <= COLLINEAR * people
     v, score = np.empty(sums.called.shape), np.empty(sums.gy.shape)
     n = df = gg = v
     for place in np.unique(places):
         model = DesignSums(
-            people=residuals.people[None],
-            intercepts=residuals.intercepts[None],
-            xx=residuals.xx[None],
+            people=residuals.people,
+            intercepts=residuals.intercepts,
+            xx=residuals.xx,
             xy=residuals.xy[place],
             yy=residuals.yy[place],
-            trait_group=sums.trait_group,
+            trait_group=group,
         )
         n, df, gg, v_here, score_here, _ = adjusted(model, sums)
         mine = places == place
         v[mine], score[mine] = v_here[mine], score_here[mine]
-    shape = score.shape
+
+    def of_tests(values: NDArray) -> NDArray:
+        return np.broadcast_to(of_traits(values, group), score.shape)
+
     reasons = (
-        ("WITHHELD", ~sums.shown),
-        ("TOO_FEW", df <= 0),
-        ("CONST_ALLELE", monomorphic(sums)),
-        ("VIF_INFINITE", v <= COLLINEAR * np.abs(gg)),
+        ("WITHHELD", of_tests(~sums.shown)),
+        ("TOO_FEW", of_tests(df <= 0)),
+        ("CONST_ALLELE", of_tests(monomorphic(sums))),
+        ("VIF_INFINITE", of_tests(v <= COLLINEAR * np.abs(gg))),
         ("CONST_TRAIT", explained[places]),
     )
     errcode = np.select(
-        [np.broadcast_to(holds, shape) for _, holds in reasons],
+        [holds for _, holds in reasons],
         [ERRCODES.index(word) for word, _ in reasons],
         default=0,
     ).astype(np.int8)
     fits = errcode == 0
+    varying = of_tests(v)
     with np.errstate(invalid="ignore", divide="ignore"):
-        beta = np.where(fits, score / v, np.nan)
-        se = np.where(fits, np.sqrt(variance[places] / v), np.nan)
+        beta = np.where(fits, score / varying, np.nan)
+        se = np.where(fits, np.sqrt(variance[places] / varying), np.nan)
         frequency = np.where(sums.shown, sums.allele_count / (2.0 * sums.called), np.nan)
     z = beta / se
     return ScoreResult(
@@ -220,7 +282,7 @@ def finalize(
         se=se * trait_scale,
         chisq=z**2,
         neg_log10_p=normal_neg_log10_p(z),
-        n=np.broadcast_to(np.where(sums.shown, n, -1), shape),
-        allele_frequency=np.broadcast_to(frequency, shape),
+        n=of_tests(np.where(sums.shown, n, -1)),
+        allele_frequency=of_tests(frequency),
         errcode=errcode,
     )

@@ -1,0 +1,157 @@
+"""How many people stand behind the sums of a logistic model at the numbers that a plan chooses.
+
+A person weighs μ(1−μ), and whoever asks chooses what μ is made of: parameters, effects, tilts. With
+a steep slope everybody's weight vanishes but that of the few whose linear predictor is near 0, and
+the sums are theirs. So people are counted by how much they weigh, and the columns that genotypes
+are multiplied by are judged as covariates are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genome_eu.disclosure import Facts
+from genome_eu.stats import exposure, logistic
+from genome_eu.stats.logistic.dosage import by_trait, chunks, imputed
+from genome_eu.stats.logistic.profile import profile
+
+#: Tests whose weights are a row's own.
+BY_ROW = ("logistic_spa", "logistic_firth", "logistic_fit")
+
+
+def multiplied(fitted: logistic.Fitted, trait: int) -> NDArray[np.float64]:
+    """The columns that genotypes, or covariates, are multiplied by, (people of the store, …)."""
+    design = fitted.design
+    weight = fitted.weight[:, trait]
+    return np.column_stack(
+        [
+            weight[:, None] * (design.x - fitted.centre[trait]),
+            weight,
+            fitted.residual[:, trait],
+            design.y[:, trait],
+        ]
+    )
+
+
+def of_model(facts: Facts, fitted: logistic.Fitted) -> Facts:
+    """The facts of each trait's people, with what the weights of its model make of them."""
+    groups = []
+    for trait, group in enumerate(facts.groups):
+        who = fitted.design.who(trait)
+        columns = multiplied(fitted, trait)[who]
+        leverage = max(group.leverage, exposure.largest_leverage(columns))
+        weighing = float(exposure.effective_people(fitted.weight[who, trait]))
+        groups.append(replace(group, leverage=leverage, weighing=weighing))
+    return replace(facts, groups=tuple(groups))
+
+
+def of_rows(
+    block: Any,
+    trait: NDArray,
+    fitted: logistic.Fitted,
+    statistic: str,
+    given: Mapping[str, NDArray],
+    missing: str,
+) -> NDArray[np.float64]:
+    """People behind the sums of each row, (rows, 2): by their weights, and on the smaller side.
+
+    The second is of the saddlepoint's range, whose ends are sums over the people on one side of 0;
+    infinite where nothing is summed so, or nobody takes part.
+    """
+    found = np.full((block.rows, 2), np.inf)
+    copies, design = block.dosages(), fitted.design
+    for one, tests in by_trait(block, trait):
+        who = design.who(one)
+        if not who.size:
+            continue
+        for some in chunks(tests, who.size):
+            own = {name: values[some] for name, values in given.items()}
+            if statistic == "logistic_fit":
+                mean = np.full(block.rows, np.nan) if missing == "drop" else given.get("mean")
+                dosage = imputed(copies, some, who, mean)
+                found[some, 0] = _of_fit(dosage, who, fitted, one, own)
+                continue
+            firth = statistic == "logistic_firth"
+            weight = np.ones(who.size) if firth else fitted.weight[who, one]
+            dosage = imputed(copies, some, who, given.get("mean"))
+            left = _left(dosage, fitted.design, who, weight, own["coefficients"])
+            eta = fitted.eta[who, one]
+            if firth:
+                eta = eta + own["effect"][:, None] * left
+                found[some, 0] = exposure.effective_people(_weight(eta))
+                continue
+            tails = [
+                exposure.effective_people(_weight(eta + own["t"][:, [tail]] * left))
+                for tail in (0, 1)
+            ]
+            found[some, 0] = np.minimum(*tails)
+            sides = np.stack([(left > 0).sum(axis=1), (left < 0).sum(axis=1)]).min(axis=0)
+            found[some, 1] = np.where(left.any(axis=1), sides, np.inf)
+    return found
+
+
+def _weight(eta: NDArray) -> NDArray[np.float64]:
+    small = np.exp(-np.abs(eta))
+    weight: NDArray[np.float64] = small / (1.0 + small) ** 2
+    return weight
+
+
+def _left(
+    dosage: NDArray,
+    design: logistic.Design,
+    who: NDArray,
+    weight: NDArray,
+    coefficients: NDArray,
+) -> NDArray[np.float64]:
+    """What a plan's coefficients leave of dosages, (rows, people); centred with these weights."""
+    x = design.x[who]
+    if design.site_effects:
+        whole = max(float(weight.sum()), np.finfo(float).tiny)
+        x = x - weight @ x / whole
+        dosage = dosage - (dosage @ weight / whole)[:, None]
+    left: NDArray[np.float64] = dosage - coefficients @ x.T
+    return left
+
+
+def _of_fit(
+    dosage: NDArray, who: NDArray, fitted: logistic.Fitted, trait: int, own: Mapping[str, NDArray]
+) -> NDArray[np.float64]:
+    """People by their weights in a fit of all parameters; NaN dosages leave people out."""
+    design, theta = fitted.design, own["row_theta"]
+    alpha = _intercepts(dosage, who, fitted, trait, own) if design.site_effects else 0.0
+    eta = design.offset[who, trait] + theta[:, :-1] @ design.x[who].T
+    eta = eta + theta[:, -1:] * dosage + alpha
+    weight = np.where(np.isnan(dosage), 0.0, _weight(np.nan_to_num(eta)))
+    found = exposure.effective_people(weight)
+    return np.where(np.isnan(dosage).all(axis=1), np.inf, found)
+
+
+def _intercepts(
+    dosage: NDArray, who: NDArray, fitted: logistic.Fitted, trait: int, own: Mapping[str, NDArray]
+) -> NDArray[np.float64]:
+    """The site's own intercept of each fit, (fits, 1)."""
+    design, theta = fitted.design, np.ascontiguousarray(own["row_theta"])
+    fits, size = theta.shape
+    inverse = own.get("row_inverse")
+    intercept = np.empty(fits)
+    profile(
+        np.ascontiguousarray(design.x[who]),
+        dosage,
+        design.y[who, trait],
+        design.offset[who, trait],
+        theta,
+        np.empty((fits, 0, 0)) if inverse is None else np.ascontiguousarray(inverse),
+        inverse is not None,
+        True,
+        np.empty((fits, size)),
+        *np.empty((2, fits, size, size)),
+        *np.empty((2, fits)),
+        np.empty((fits, 2), np.int64),
+        intercept,
+    )
+    return intercept[:, None]
