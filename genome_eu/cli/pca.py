@@ -21,7 +21,7 @@ def pca(
     components: Annotated[int, typer.Option(help="Leading components to compute.")] = 10,
     tolerance: Annotated[
         float, typer.Option(help="Largest residual of a component, relative to the first.")
-    ] = 1e-10,
+    ] = 1e-11,
     prune: Annotated[
         bool, typer.Option("--prune", help="LD pruning first (500kb, r² 0.2): `genome-eu prune`.")
     ] = False,

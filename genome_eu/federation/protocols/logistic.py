@@ -4,7 +4,7 @@ Rounds, and what leaves in each: the moments of covariates (`gwas.moments`); the
 models have converged, about 6 times, a gradient and an information matrix per trait; one round of
 score sums of all rows; and of the rows that are followed up
 
-- `firth`: about 10 rounds of Firth's null models, one of Xᵀg, and about 5 of five sums a row;
+- `firth`: about 10 rounds of Firth's null models, one of Xᵀg, and 3 or 4 of five sums a row;
 - `spa`: about 5 rounds of eight sums a row, and where a score has no root, as `firth`;
 - `wald`, `firth-full`, `hybrid`: 5 to 10 rounds of a gradient and two matrices a row.
 

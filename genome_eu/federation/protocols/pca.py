@@ -26,7 +26,7 @@ from genome_eu.stats.pca import (
 # Residuals ‖Hu − λu‖/λ₁ at which the leading components have converged; the error of an
 # eigenvalue is of the order of the square of its residual, that of a loading, and of a GWAS which
 # adjusts for the components, of the order of the residual itself.
-TOLERANCE = 1e-10
+TOLERANCE = 1e-11
 _LARGEST_ROUNDS = 200
 _USUAL_ROUNDS = 16
 # An eigenvalue below this part of the largest is one of a direction that no genotype reaches.
