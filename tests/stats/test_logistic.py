@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from genome_eu.errors import BadInput, TraitError
+from genome_eu.kernels import PackedBlock, backend, pack
 from genome_eu.stats import logistic
 from genome_eu.stats.aggregate import merge
 from genome_eu.stats.logistic.spa import LEAST
@@ -380,3 +381,32 @@ class TestDesign:
         y = np.array([[0, np.nan, 1], [1, 1, 0], [0, 0, 1], [1, 1, 1]], float)
         made = logistic.design(np.zeros((4, 0)), y, site_effects=False, groups=[0, 0, 1])
         np.testing.assert_array_equal(made.included.sum(axis=0), [3, 3, 4])
+
+
+@pytest.mark.parametrize("effects", EFFECTS)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_people_behind_a_row_are_those_who_weigh(effects, weighted):
+    dosage, x, y, _ = data(missing=0.1, sites=1)
+    design = logistic.design(standardized(x), y[:, :1], site_effects=effects)
+    rng = np.random.default_rng(4)
+    fitted = logistic.fit_people(design, rng.normal(size=(1, design.width)))
+    block = PackedBlock(pack(dosage), PEOPLE, backend("cpu"))
+    tilts, c = rng.normal(size=(ROWS, 2)) * 9, rng.normal(size=(ROWS, design.width)) * 0.1
+    mean, trait = rng.uniform(0, 2, ROWS), np.zeros(ROWS, int)
+    people, sides = logistic.people_behind(
+        block, fitted, trait, tilts, c, None if effects else mean, weighted=weighted
+    )
+    who = design.included[:, 0]
+    weight = fitted.weight[who, 0] if weighted else np.ones(who.sum())
+    columns = design.x[who]
+    for row, copies in enumerate(dosage[:, who]):
+        known = copies >= 0
+        own = copies[known].mean() if known.any() else 0.0
+        g, z = np.where(known, copies, own if effects else mean[row]), columns
+        if effects:
+            g, z = g - weight @ g / weight.sum(), z - weight @ z / weight.sum()
+        left = g - z @ c[row]
+        eta = fitted.eta[who, 0] + tilts[row][:, None] * left
+        w = 1 / (2 + 2 * np.cosh(eta))
+        np.testing.assert_allclose(people[row], (w.sum(axis=1) / w.max(axis=1)).min(), rtol=1e-10)
+        assert sides[row] == min((left > 0).sum(), (left < 0).sum())

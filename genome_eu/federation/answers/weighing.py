@@ -63,35 +63,22 @@ def of_rows(
     The second is of the saddlepoint's range, whose ends are sums over the people on one side of 0;
     infinite where nothing is summed so, or nobody takes part.
     """
+    if statistic != "logistic_fit":
+        firth = statistic == "logistic_firth"
+        tilts = given["effect"][:, None] if firth else given["t"]
+        people, sides = logistic.people_behind(
+            *(block, fitted, trait, tilts, given["coefficients"], given.get("mean")),
+            weighted=not firth,
+        )
+        return np.column_stack([people, np.full(block.rows, np.inf) if firth else sides])
     found = np.full((block.rows, 2), np.inf)
     copies, design = block.dosages(), fitted.design
+    mean = np.full(block.rows, np.nan) if missing == "drop" else given.get("mean")
     for one, tests in by_trait(block, trait):
         who = design.who(one)
-        if not who.size:
-            continue
-        for some in chunks(tests, who.size):
+        for some in chunks(tests, who.size) if who.size else ():
             own = {name: values[some] for name, values in given.items()}
-            if statistic == "logistic_fit":
-                mean = np.full(block.rows, np.nan) if missing == "drop" else given.get("mean")
-                dosage = imputed(copies, some, who, mean)
-                found[some, 0] = _of_fit(dosage, who, fitted, one, own)
-                continue
-            firth = statistic == "logistic_firth"
-            weight = np.ones(who.size) if firth else fitted.weight[who, one]
-            dosage = imputed(copies, some, who, given.get("mean"))
-            left = _left(dosage, fitted.design, who, weight, own["coefficients"])
-            eta = fitted.eta[who, one]
-            if firth:
-                eta = eta + own["effect"][:, None] * left
-                found[some, 0] = exposure.effective_people(_weight(eta))
-                continue
-            tails = [
-                exposure.effective_people(_weight(eta + own["t"][:, [tail]] * left))
-                for tail in (0, 1)
-            ]
-            found[some, 0] = np.minimum(*tails)
-            sides = np.stack([(left > 0).sum(axis=1), (left < 0).sum(axis=1)]).min(axis=0)
-            found[some, 1] = np.where(left.any(axis=1), sides, np.inf)
+            found[some, 0] = _of_fit(imputed(copies, some, who, mean), who, fitted, one, own)
     return found
 
 
@@ -99,23 +86,6 @@ def _weight(eta: NDArray) -> NDArray[np.float64]:
     small = np.exp(-np.abs(eta))
     weight: NDArray[np.float64] = small / (1.0 + small) ** 2
     return weight
-
-
-def _left(
-    dosage: NDArray,
-    design: logistic.Design,
-    who: NDArray,
-    weight: NDArray,
-    coefficients: NDArray,
-) -> NDArray[np.float64]:
-    """What a plan's coefficients leave of dosages, (rows, people); centred with these weights."""
-    x = design.x[who]
-    if design.site_effects:
-        whole = max(float(weight.sum()), np.finfo(float).tiny)
-        x = x - weight @ x / whole
-        dosage = dosage - (dosage @ weight / whole)[:, None]
-    left: NDArray[np.float64] = dosage - coefficients @ x.T
-    return left
 
 
 def _of_fit(

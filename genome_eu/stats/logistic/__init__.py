@@ -84,6 +84,7 @@ from genome_eu.stats.logistic.stratified import (
     fit_own_null,
     summarize_stratified,
 )
+from genome_eu.stats.logistic.weights import people_behind
 
 __all__ = [
     "CUTOFF",
@@ -130,6 +131,7 @@ __all__ = [
     "fit_people",
     "follow_up",
     "numbers_per_row",
+    "people_behind",
     "projection",
     "replace_tests",
     "score_tests",
