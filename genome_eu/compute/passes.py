@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import dask
+import dask.threaded
 from dask.delayed import Delayed
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
@@ -222,8 +223,8 @@ _ONE_BLAS_THREAD = _OneBlasThread()
 def _compute(*window: Delayed) -> tuple[Any, ...]:
     if "distributed" in sys.modules or dask.config.get("scheduler", None) is not None:
         return tuple(dask.compute(*window))
-    # Without a client there are threads; Dask would import `distributed`, half a second, to see.
-    return tuple(dask.compute(*window, scheduler="threads"))
+    # Without a client there are threads; asked by name, Dask would import `distributed` to see.
+    return tuple(dask.compute(*window, scheduler=dask.threaded.get))
 
 
 def stream(
