@@ -333,7 +333,7 @@ def start(path: Path, log: Path) -> subprocess.Popen[bytes]:
 
 
 def listening(pid: int) -> list[str]:
-    """Sockets of a process that anybody outside of it could reach.
+    """Table and inode of each socket of a process that anybody outside of it could reach.
 
     An event loop's pair of sockets to itself has no name and accepts nothing.
     """
@@ -346,11 +346,11 @@ def listening(pid: int) -> list[str]:
         path = Path(f"/proc/{pid}/net/{table}")
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
             if f"socket:[{line.split()[9]}]" in own:
-                found.append(f"{table} {line}")
+                found.append(f"{table} {line.split()[9]}")
     for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]:
         words = line.split()
         if f"socket:[{words[6]}]" in own and (len(words) > 7 or int(words[3], 16) & 0x10000):
-            found.append(f"unix {line}")
+            found.append(f"unix {words[6]}")
     return found
 
 
