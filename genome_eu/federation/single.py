@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from genome_eu.disclosure import Policy
 from genome_eu.errors import PanelError, SampleError
 from genome_eu.federation.answer import Answer, SiteAnswer
+from genome_eu.federation.answers.answering import Part
 from genome_eu.federation.filters import as_filters
 from genome_eu.federation.own_structure import OwnStructure
 from genome_eu.federation.parameters.filters import Filters
@@ -23,7 +24,7 @@ from genome_eu.federation.protocols.panel import Panel
 from genome_eu.federation.protocols.ploidy import places
 from genome_eu.federation.questions import Run
 from genome_eu.federation.settings import policy_of, read_settings, state_of
-from genome_eu.federation.site import Part, Site
+from genome_eu.federation.site import Site
 from genome_eu.federation.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import Aggregate

@@ -22,7 +22,8 @@ from genome_eu.federation.parties import Roster
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.roster import accept_roster, sign_roster
 from genome_eu.federation.serve import serve
-from genome_eu.federation.site import Site, SiteState
+from genome_eu.federation.site import Site
+from genome_eu.federation.state import SiteState
 from tests.federation.small_sites import Made
 
 JOIN_S = 30.0

@@ -31,7 +31,8 @@ from genome_eu.federation.parameters.pca import ProjectionParameters, ScoresPara
 from genome_eu.federation.parameters.variants import VariantListParameters
 from genome_eu.federation.people import People
 from genome_eu.federation.plan import Ask, Plan
-from genome_eu.federation.site import Site, SiteState
+from genome_eu.federation.site import Site
+from genome_eu.federation.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import AGGREGATES
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes
