@@ -48,6 +48,18 @@ def same_numbers(own: Numbers, other: Numbers) -> str:
 _SMALLEST = {"MAF": 0.1}
 
 
+def near_clumps(own: Numbers, other: Numbers) -> str:
+    """Rows, each with the one that its clump is named after: nine tenths are in both.
+
+    PLINK 1.9 forms clumps by r² of estimated haplotypes, this project by r² of dosages.
+    """
+    mine, theirs = (set(found["pairs"].tolist()) for found in (own, other))
+    part = len(mine & theirs) / max(len(mine | theirs), 1)
+    if part < 0.9:
+        raise Disagreement(f"only {part:.1%} of the rows in clumps are in the same")
+    return f"{part:.1%} of {len(mine | theirs)} rows in the same clumps"
+
+
 def same_effects(own: Numbers, other: Numbers) -> str:
     """Effects and whatever else both report, within 1e-5 of each other: PLINK prints six digits."""
     worst = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmarks import agreement, inputs, ours, plink
+from benchmarks import agreement, derived, inputs, ours, plink
 from benchmarks.data import COMPONENTS, Model
 from benchmarks.job import COMPLETE, ENGINE, MISSING, PEERS, Contender, Job, own, plink_2
 
@@ -108,6 +108,33 @@ _CLUMP = Job(
     ENGINE,
     needs=(inputs.association,),
 )
+_LINKED_CLUMP = Job(
+    "clump-linked",
+    "Clumps of a GWAS, rows in LD",
+    COMPLETE,
+    own(
+        ours.Question(
+            "clump",
+            {
+                "gwas": inputs.linked_association,
+                "p1": plink.CLUMP_P1,
+                "p2": plink.CLUMP_P2,
+            },
+            lambda data: derived.linked(data).cohort,
+        ),
+        ours.clumped_rows,
+    ),
+    (
+        Contender(
+            "PLINK 1.9",
+            plink.asks_1(plink.linked_clumping),
+            plink.clumped_rows,
+            agrees=agreement.near_clumps,
+        ),
+    ),
+    ENGINE,
+    needs=(inputs.linked_association,),
+)
 _META = Job(
     "meta",
     f"Meta-analysis of {inputs.STUDIES} studies of {inputs.STUDY_VARIANTS} times the variants",
@@ -180,6 +207,43 @@ _GWAS_DOSAGES = Job(
     needs=(inputs.imputed_cohort, inputs.imputed_pgen),
 )
 
+_X = Job(
+    "gwas-x-12x1",
+    f"GWAS on X, males 0/2, 1 trait, {_COVARIATES} covariates and sex",
+    COMPLETE,
+    own(ours.gwas_question(_MEAN, lambda data: derived.on_x(data).cohort), ours.gwas),
+    (
+        plink_2(
+            plink.asks(plink.regression(_MEAN), source=plink.x_pgen),
+            partial(plink.gwas, model=_MEAN),
+            agreement.same_effects,
+        ),
+    ),
+    ENGINE,
+    needs=(derived.on_x,),
+)
+# No peer joins sites; what it costs is told by the same question to sites that have agreed before.
+_AGREED = ours.gwas_question(_MEAN, derived.agreed)
+_OF_SITES = partial(ours.gwas, traits=_MEAN.traits)
+_HARMONIZED = Job(
+    "gwas-harmonized-12x1",
+    f"GWAS of two sites whose rows differ, 1 trait, {_COVARIATES} covariates",
+    MISSING,
+    own(ours.gwas_question(_MEAN, derived.differing), _OF_SITES),
+    (
+        Contender(
+            "genome_eu",
+            _AGREED.command,
+            _OF_SITES,
+            _AGREED.call,
+            how="agreed rows",
+            agrees=agreement.same_effects,
+        ),
+    ),
+    PEERS,
+    needs=(derived.agreed, derived.differing),
+)
+
 _WGR = Job(
     "wgr-12x1",
     f"Whole-genome regression, 1 trait, {_COVARIATES} covariates",
@@ -205,9 +269,12 @@ JOBS = (
     _SCORE,
     _PROJECT,
     _CLUMP,
+    _LINKED_CLUMP,
     _META,
     _IMPORT_BGEN,
     _DOSAGES,
     _GWAS_DOSAGES,
+    _X,
+    _HARMONIZED,
     _WGR,
 )

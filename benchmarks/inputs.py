@@ -5,9 +5,6 @@ Every function gives the path of a file or folder, and makes it where it is not 
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ import pandas as pd
 
 from benchmarks import bgen
 from benchmarks.data import COMPONENTS, COVARIATES, TRAITS, Dataset, variant_table
+from benchmarks.derived import linked, made, plink2
 from benchmarks.ours import Question, pca_question
 
 # Effects lie in millions of variants of which a study has all; genotypes need not be simulated.
@@ -26,24 +24,6 @@ _TOLERANCE = 1e-3
 _CHUNK = 1_000
 
 
-def _made(data: Dataset, name: str, write: Callable[[Path], object]) -> Path:
-    """A file or folder of the data set, which gets its name once it is whole."""
-    path = data.folder / name
-    if not path.exists():
-        part = path.with_name(f"part-{name}")
-        shutil.rmtree(part, ignore_errors=True)
-        write(part)
-        part.rename(path)
-    return path
-
-
-def _plink2(*words: str | Path) -> None:
-    """PLINK 2, if it takes part."""
-    if shutil.which("plink2") is None:
-        return
-    subprocess.run(["plink2", *map(str, words)], check=True, capture_output=True)
-
-
 def populations(data: Dataset) -> Path:
     """Everybody's population as PLINK reads it."""
 
@@ -51,7 +31,7 @@ def populations(data: Dataset) -> Path:
         people = pd.read_csv(data.table, sep="\t", usecols=["sample_id", "population"])
         people.rename(columns={"sample_id": "#IID"}).to_csv(path, sep="\t", index=False)
 
-    return _made(data, "populations.tsv", write)
+    return made(data, "populations.tsv", write)
 
 
 def weights(data: Dataset) -> Path:
@@ -65,7 +45,7 @@ def weights(data: Dataset) -> Path:
         table = pd.DataFrame({"ID": rows["id"], "A1": allele, "score": weight})
         table.to_csv(path, sep="\t", index=False)
 
-    return _made(data, "weights.tsv", write)
+    return made(data, "weights.tsv", write)
 
 
 def studies(data: Dataset) -> list[Path]:
@@ -91,7 +71,7 @@ def studies(data: Dataset) -> list[Path]:
             table["BETA"], table["SE"] = np.where(turned, -beta, beta), se
             table.to_csv(_study(folder, number), sep="\t", index=False, float_format="%.6g")
 
-    folder = _made(data, "studies", write)
+    folder = made(data, "studies", write)
     return [_study(folder, number) for number in range(STUDIES)]
 
 
@@ -115,7 +95,7 @@ def imputed_bgen(data: Dataset) -> Path:
                 for row, values in zip(rows.iloc[chosen].itertuples(), numerators, strict=True):
                     file.append(str(row.contig), row.position, row.id, (row.a2, row.a1), values)
 
-    return _made(data, "imputed.bgen", write)
+    return made(data, "imputed.bgen", write)
 
 
 def imputed_cohort(data: Dataset) -> Path:
@@ -127,7 +107,7 @@ def imputed_cohort(data: Dataset) -> Path:
         source = imputed_bgen(data)
         genome_eu.import_genotypes(source, path, samples=data.table, build="GRCh38")
 
-    return _made(data, "imputed.vcz", write)
+    return made(data, "imputed.vcz", write)
 
 
 def imputed_pgen(data: Dataset) -> Path:
@@ -136,9 +116,9 @@ def imputed_pgen(data: Dataset) -> Path:
     def write(folder: Path) -> None:
         folder.mkdir()
         source = ("--bgen", imputed_bgen(data), "ref-first")
-        _plink2(*source, "--make-pgen", "--out", folder / "imputed")
+        plink2(*source, "--make-pgen", "--out", folder / "imputed")
 
-    return _made(data, "imputed", write)
+    return made(data, "imputed", write)
 
 
 def reference(data: Dataset) -> Path:
@@ -148,7 +128,7 @@ def reference(data: Dataset) -> Path:
         from genome_eu.formats.parquet import read_pca
 
         pca_question(tolerance=_TOLERANCE).call(data, folder)
-        _plink2("--pfile", data.prefix, "--freq", "counts", "--out", folder / "plink")
+        plink2("--pfile", data.prefix, "--freq", "counts", "--out", folder / "plink")
         loadings = read_pca(folder / "pca.parquet")["sample_pca_component"].values
         used = np.any(loadings != 0, axis=1)
         rows = variant_table(data.recipe.variants)
@@ -158,7 +138,7 @@ def reference(data: Dataset) -> Path:
         written = folder / "plink.loadings"
         table[used].to_csv(written, sep="\t", index=False, float_format="%.12g")
 
-    return _made(data, "reference", write)
+    return made(data, "reference", write)
 
 
 def association(data: Dataset) -> Path:
@@ -173,4 +153,9 @@ def association(data: Dataset) -> Path:
         found = found.dropna().rename(columns={"id": "SNP", "p": "P"})
         found.to_csv(folder / "plink.assoc", sep="\t", index=False, float_format="%.17g")
 
-    return _made(data, "association", write)
+    return made(data, "association", write)
+
+
+def linked_association(data: Dataset) -> Path:
+    """The same of genotypes in linkage disequilibrium."""
+    return association(linked(data))

@@ -165,6 +165,33 @@ def _logistic(test: str, agrees: Agreement, label: str) -> Job:
     )
 
 
+_SPA = Model(1, _COVARIATES, "mean", "spa")
+_SCORE = ours.gwas_question(replace(_SPA, test="score"))
+# PLINK has no saddlepoint approximation: its maximum likelihood is another test of the same.
+_LOGISTIC_SPA = Job(
+    "logistic-spa-12x1",
+    f"Logistic GWAS, score and saddlepoint, {_COVARIATES} covariates, nothing missing",
+    COMPLETE,
+    own(ours.gwas_question(_SPA), ours.logistic),
+    (
+        Contender(
+            "genome_eu",
+            _SCORE.command,
+            ours.logistic,
+            _SCORE.call,
+            how="score only",
+            agrees=agreement.near_tests,
+        ),
+        plink_2(
+            plink.asks(plink.regression(_SPA)),
+            partial(plink.gwas, model=_SPA, kind="logistic.hybrid", test="Z_STAT"),
+            agreement.near_tests,
+            "maximum likelihood",
+        ),
+    ),
+    ENGINE,
+)
+
 _PRUNE = Job(
     "prune",
     "LD pruning, 500kb 0.2",
@@ -210,6 +237,7 @@ JOBS = {
         _gwas("gwas-mean-12x20", MISSING, Model(20, _COVARIATES), beside="gwas-drop-12x20"),
         _logistic("firth", agreement.near_tests, "score and Firth's test"),
         _logistic("hybrid", agreement.same_fits, "maximum likelihood"),
+        _LOGISTIC_SPA,
         _PRUNE,
         _KINSHIP,
         _PCA,

@@ -30,11 +30,11 @@ from genome_eu.federation.bundle import Bundle, FileArrays, write_answer
 from genome_eu.federation.carriers.exchange import ANSWER_LIMIT
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.cover import read_cover
+from genome_eu.federation.daemon.secure_round import SecureRound
 from genome_eu.federation.envelope import seal, unseal
 from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.plan import ROWS_PER_SHARD, Plan
 from genome_eu.federation.roster import read_roster
-from genome_eu.federation.secure_round import SecureRound
 from genome_eu.federation.study import Study
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import merge

@@ -134,13 +134,13 @@ def logistic(data: Dataset, out: Path) -> Numbers:
     return found | {"t": found.pop("z")}
 
 
-def gwas(data: Dataset, out: Path, *, statistic: str = "t") -> Numbers:
+def gwas(data: Dataset, out: Path, *, statistic: str = "t", traits: int | None = None) -> Numbers:
     import pyarrow.parquet as pq
 
     columns = ["beta", "se", statistic, "neg_log10_p"]
     # Trait after trait within a row; millions of tests are too many for anything but columns.
     found = pq.read_table(out / "gwas.parquet", columns=columns)
-    shape = (data.recipe.variants, -1)
+    shape = (data.recipe.variants, -1) if traits is None else (-1, traits)
     return {name: found[name].to_numpy().reshape(shape) for name in columns}
 
 
@@ -264,3 +264,17 @@ def clumps(data: Dataset, out: Path) -> Numbers:
     """How many rows each clump has, by the name of the row it is named after."""
     found = pd.read_csv(out / "clumps.clumps", sep="\t").sort_values("ID")
     return {"clumps": found["ID"].to_numpy(str), "members": found["TOTAL"].to_numpy(int)}
+
+
+def clumped_rows(data: Dataset, out: Path) -> Numbers:
+    """Rows that are named in clumps, after the row that each clump is named after."""
+    return {"pairs": named_pairs(pd.read_csv(out / "clumps.clumps", sep="\t"), "ID")}
+
+
+def named_pairs(found: pd.DataFrame, index: str) -> NDArray:
+    """Pairs of rows from a column of lists; PLINK 1.9 puts the number of a file behind each."""
+    pairs = []
+    for name, listed in zip(found[index], found["SP2"].astype(str), strict=True):
+        rows = [one.removesuffix("(1)") for one in listed.split(",")]
+        pairs += [f"{name} {row}" for row in (name, *rows) if row not in (".", "NONE", "nan")]
+    return np.array(pairs)

@@ -18,6 +18,7 @@ import pandas as pd
 from benchmarks import inputs, ours
 from benchmarks.agreement import Disagreement, Numbers
 from benchmarks.data import COMPONENTS, Dataset, Model
+from benchmarks.derived import linked, on_x
 
 # Words of a command, or what gives them for a data set.
 Words: TypeAlias = "str | Path | int | list[Words] | Callable[[Dataset], Words]"
@@ -119,6 +120,16 @@ def clumping(data: Dataset) -> Words:
     """Clumps of a GWAS."""
     limits = ["--clump-p1", CLUMP_P1, "--clump-p2", CLUMP_P2]
     return [*bed(data), "--clump", inputs.association(data) / "plink.assoc", *limits]
+
+
+def linked_clumping(data: Dataset) -> Words:
+    """Clumps of a GWAS of genotypes in linkage disequilibrium."""
+    return clumping(linked(data))
+
+
+def x_pgen(data: Dataset) -> Words:
+    """Genotypes on X in PLINK's format."""
+    return _pgen(on_x(data))
 
 
 # -- Answers -----------------------------------------------------------------------------------
@@ -277,12 +288,20 @@ def combined(data: Dataset, out: Path) -> Numbers:
     return {name: found[column].to_numpy(float) for name, column in columns.items()}
 
 
+def _clumped(out: Path) -> pd.DataFrame:
+    """The table of clumps, which is not there where there are none."""
+    path = out / "plink.clumped"
+    if not path.exists():
+        return pd.DataFrame({"SNP": [], "TOTAL": [], "SP2": []})
+    return _spaced(path).sort_values("SNP")
+
+
+def clumped_rows(data: Dataset, out: Path) -> Numbers:
+    """Rows that are named in clumps, after the row that each clump is named after."""
+    return {"pairs": ours.named_pairs(_clumped(out), "SNP")}
+
+
 def clumps(data: Dataset, out: Path) -> Numbers:
     """How many rows each clump has, by the name of the row it is named after."""
-    path = out / "plink.clumped"
-    found = (
-        _spaced(path).sort_values("SNP")
-        if path.exists()
-        else pd.DataFrame({"SNP": [], "TOTAL": []})
-    )
+    found = _clumped(out)
     return {"clumps": found["SNP"].to_numpy(str), "members": found["TOTAL"].to_numpy(int)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("plink2"):
             item.add_marker(skip)
+
+
+def pytest_collection_finish():
+    # What is loaded by now stays: the collector need not walk through it thousands of times.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -88,10 +88,12 @@ def simulate(
     missing: float = 0.05,
     unknown: int = 3,
     most_alts: int = 3,
+    imputed: bool = False,
 ) -> SexContigs:
     """Simulate a cohort, write it as VCF and import it.
 
-    `wrong` is the share of haploid calls with two alleles, `unknown` the people without a sex.
+    `wrong` is the share of haploid calls with two alleles, `unknown` the people without a sex. If
+    `imputed`, most calls have a dosage beside them.
     """
     rng = np.random.default_rng(seed)
     sex = rng.choice(["M", "F"], people)
@@ -136,13 +138,34 @@ def simulate(
     records = [
         (site.contig, site.position, f"s{place}", "A", ",".join(_ALTS[: site.alts]), *calls)
         for place, (site, calls) in enumerate(
-            zip(sites.itertuples(), map(_as_text, alleles), strict=True)
+            zip(
+                sites.itertuples(),
+                _with_dosages(alleles, sites["alts"], rng) if imputed else map(_as_text, alleles),
+                strict=True,
+            )
         )
     ]
     vcf = write_vcf(folder / "sim.vcf.gz", list(table.index), records, header=HEADER)
     table.to_csv(folder / "sim.tsv", sep="\t", na_rep="NA")
     path = ge.import_genotypes(vcf, folder / "sim.vcz", samples=folder / "sim.tsv").path
     return SexContigs(alleles, sites, table, open_store(path), vcf)
+
+
+def _with_dosages(alleles: np.ndarray, alts: pd.Series, rng: np.random.Generator) -> list:
+    """Calls with their dosages, of three decimals: 0 to 1 in who is written with one allele."""
+    texts = []
+    for calls, ends in zip(alleles, alts, strict=True):
+        most = np.where(calls[:, 1] == -2, 1, 2)
+        columns = []
+        for alt in range(1, ends + 1):
+            uncertain = rng.beta(0.3, 3.0, len(calls)) * most
+            copies = (calls == alt).sum(axis=1)
+            dosage = np.where(copies == most, copies - uncertain, copies + uncertain)
+            columns.append([f"{value:.3f}" for value in np.clip(dosage, 0, most)])
+        shown = (rng.random(len(calls)) < 0.9) & (calls[:, 0] >= 0)
+        both = zip(_as_text(calls), map(",".join, zip(*columns, strict=True)), shown, strict=True)
+        texts.append([f"{call}:{dosage if there else '.'}:." for call, dosage, there in both])
+    return texts
 
 
 def _as_text(calls: np.ndarray) -> list[str]:

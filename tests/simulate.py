@@ -188,6 +188,12 @@ def dense(dosage: np.ndarray, kernels: str = "cpu") -> DenseBlock:
     return DenseBlock(codes, dosage.shape[1], dense_backend(kernels))
 
 
+def haploid_dense(dosage: np.ndarray, haploid: np.ndarray, *, halved: bool = False) -> HaploidBlock:
+    """Dosages of 0 to 2 as the block that statistics get where some people are haploid."""
+    block = dense(dosage)
+    return HaploidBlock(block, block, HaploidCalls(haploid, halved))
+
+
 def block(dosage: np.ndarray, kernels: str = "cpu") -> PackedBlock:
     """Dosages as the packed block that statistics are handed."""
     return PackedBlock(pack(dosage.astype(np.int8)), dosage.shape[1], backend(kernels))

@@ -7,11 +7,19 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import xarray as xr
 
-from benchmarks.exactness import table, told
+from benchmarks.exactness import MISSING, _among_few, table, told
+from benchmarks.exactness.by_row import beside_chromosomes, linear_tests, logistic_tests
 from benchmarks.exactness.difference import LAW, difference
-from benchmarks.exactness.formulas import at_mean_of_site, least_squares, score_tests
+from benchmarks.exactness.formulas import (
+    at_mean_of_site,
+    by_people,
+    combined,
+    least_squares,
+    score_tests,
+)
 from benchmarks.exactness.people import PEOPLE, SMALL, SPLITS
 
 ROWS = 5
@@ -151,3 +159,85 @@ def test_the_formulas_are_those_of_one_row_at_a_time():
     u = (case - mean) @ g[0]
     v = mean * (1 - mean) * ((g[0] - g[0].mean()) ** 2).sum()
     assert tested["variant_logreg_z_value"].values[0, 0] == pytest.approx(u / v**0.5, rel=1e-10)
+
+
+def test_thinned_questions_are_asked_of_any_number_of_sites_with_any_share_missing():
+    asked = {
+        (missing, split) for missing in MISSING for split in SPLITS if _among_few(missing, split)
+    }
+    assert len(asked) == len({(missing, split.sites) for missing, split in asked}) == 12
+    assert {(missing, split.small) for missing, split in asked} == {
+        (missing, small) for missing in MISSING for small in (False, True)
+    }
+
+
+def two_sites(people: int = 400):
+    """Rows of two chromosomes at two sites, with covariates and cases."""
+    rng = np.random.default_rng(2)
+    site, age = np.arange(people) % 2, rng.normal(size=people)
+    dosage = rng.integers(-1, 3, (6, people))
+    case = (rng.random(people) < 1 / (1 + np.exp(-0.8 * dosage[0].clip(0)))).astype(float)
+    return dosage, site, age[:, None], case
+
+
+def test_tests_of_rows_are_statsmodels_and_agree_with_each_other():
+    dosage, site, age, case = two_sites()
+    g = at_mean_of_site(dosage, site)
+    x = np.column_stack([site == 0, site == 1, age]).astype(float)
+
+    def tests(test: str, cutoff: float = 0.0) -> tuple:
+        found = logistic_tests(g, case, x, test, cutoff)
+        return tuple(found[f"variant_logreg_{name}"].values[:, 0] for name in ("beta", "se"))
+
+    for row in range(len(g)):
+        theirs = sm.Logit(case, np.column_stack([x, g[row]])).fit(
+            disp=0, method="newton", tol=1e-14
+        )
+        assert tests("wald")[0][row] == pytest.approx(theirs.params[-1], rel=1e-9)
+        assert tests("wald")[1][row] == pytest.approx(theirs.bse[-1], rel=1e-9)
+    once = score_tests(g, case, x, np.ones(len(g), bool))
+    for test in ("score", "spa", "firth"):
+        np.testing.assert_allclose(
+            tests(test, math.inf)[0], once["variant_logreg_beta"].values[:, 0], rtol=1e-9
+        )
+    # Of many people with common alleles all tests say about the same.
+    scored = logistic_tests(g, case, x, "score", 0.0)["variant_logreg_z_value"]
+    for test in ("spa", "firth", "wald", "firth-full"):
+        z = logistic_tests(g, case, x, test, 0.0)["variant_logreg_z_value"]
+        np.testing.assert_allclose(z, scored, rtol=0.1, atol=0.02)
+
+
+def test_predictions_beside_a_chromosome_are_of_the_others():
+    dosage, site, age, case = two_sites()
+    rows = pd.DataFrame({"contig": ["1", "1", "1", "2", "2", "2"]})
+    settings = {"block": 2, "folds": 2, "min_frequency": 0.01, "heritability": (0.3,)}
+    y = case + 0.1 * age[:, 0]
+    beside = beside_chromosomes(dosage, rows, y, age, site, settings)
+    assert (beside[:3] == beside[0]).all()
+    assert (beside[3:] == beside[3]).all()
+    # The row that explains the trait is on the first chromosome.
+    explained = [np.corrcoef(beside[row], y)[0, 1] for row in (0, 3)]
+    assert explained[1] > 0.2 > abs(explained[0])
+    # Without predictions, tests are those of least squares but for their degrees of freedom.
+    nothing = np.zeros(beside.shape)
+    found = linear_tests(dosage, y, age, site, nothing)
+    x = np.column_stack([site == 0, site == 1, age]).astype(float)
+    plain = least_squares(at_mean_of_site(dosage, site), y, x, np.ones(6, bool))
+    np.testing.assert_allclose(
+        found["variant_linreg_beta"], plain["variant_linreg_beta"], rtol=1e-9
+    )
+
+
+def test_the_meta_analyses_are_those_of_two_equal_studies():
+    beta, se = np.array([[0.2, 0.1], [0.2, 0.5]]), np.full((2, 2), 0.1)
+    found = combined(beta, se)
+    np.testing.assert_allclose(found["variant_meta_beta"], [0.2, 0.3])
+    np.testing.assert_allclose(found["variant_meta_se"], 0.1 / 2**0.5)
+    np.testing.assert_allclose(found["variant_meta_q"], [0.0, 8.0], atol=1e-12)
+    np.testing.assert_allclose(found["variant_meta_i_squared"], [0.0, 7 / 8])
+    np.testing.assert_allclose(found["variant_meta_tau2"], [0.0, 0.07])
+    np.testing.assert_allclose(found["variant_meta_random_se"][0], 0.1 / 2**0.5)
+    t, people = np.array([[2.0], [2.0]]), np.full((2, 1), 1e7)
+    assert by_people(t, people, people)["variant_meta_z"].values[0] == pytest.approx(
+        8**0.5, rel=1e-6
+    )

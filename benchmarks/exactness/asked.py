@@ -95,13 +95,14 @@ class Question:
     """One question, or several that share their rounds; each answer has a line of its own.
 
     `of_everybody` answers it for the pooled people, by default by asking their cohort the same;
-    it is told of the split where it `knows_sites`.
+    it is told of the split where it `knows_sites`. What takes many rounds and resembles another
+    question is `thinned`: it is asked of fewer splits.
     """
 
     name: str
     ask: Callable[[Asked], Answers]
     of_everybody: Callable[[Asked], Answers] | None = None
-    complete_only: bool = False
+    thinned: bool = False
 
     @property
     def knows_sites(self) -> bool:

@@ -61,7 +61,7 @@ def least_squares(dosage: NDArray, y: NDArray, x: NDArray, tested: NDArray) -> x
         se = np.sqrt((residual * residual).sum(axis=0) / df / gg)
         t = beta / se
     neg_log10_p = -(stats.t.logsf(np.abs(t), df) + math.log(2)) / _TEN
-    return _of_rows("linreg", tested, beta=beta, se=se, t_value=t, neg_log10_p=neg_log10_p)
+    return of_rows("linreg", tested, beta=beta, se=se, t_value=t, neg_log10_p=neg_log10_p)
 
 
 def score_tests(dosage: NDArray, y: NDArray, x: NDArray, tested: NDArray) -> xr.Dataset:
@@ -80,24 +80,61 @@ def score_tests(dosage: NDArray, y: NDArray, x: NDArray, tested: NDArray) -> xr.
     u, v = (y - mu) @ g, w @ (g * g)
     with np.errstate(divide="ignore", invalid="ignore"):
         beta, se, z = u / v, v**-0.5, u / v**0.5
-    neg_log10_p = -(stats.norm.logsf(np.abs(z)) + math.log(2)) / _TEN
-    return _of_rows("logreg", tested, beta=beta, se=se, z_value=z, neg_log10_p=neg_log10_p)
+    return of_rows("logreg", tested, beta=beta, se=se, z_value=z, neg_log10_p=_two_sided(z))
 
 
-def inverse_variance(beta: NDArray, se: NDArray) -> xr.Dataset:
-    """Fixed-effect meta-analysis of studies, (studies, rows)."""
-    weight = se**-2
-    mean = (weight * beta).sum(axis=0) / weight.sum(axis=0)
-    error = weight.sum(axis=0) ** -0.5
+def combined(beta: NDArray, se: NDArray) -> xr.Dataset:
+    """Meta-analysis of studies, (studies, rows), by inverse variances.
+
+    Fixed effects, Cochran's Q and I², and the random effects of DerSimonian and Laird.
+    """
+    mean, error = _weighted(beta, se)
+    weight, df = se**-2, len(beta) - 1
     q = (weight * (beta - mean) ** 2).sum(axis=0)
-    neg_log10_p = -(stats.norm.logsf(np.abs(mean / error)) + math.log(2)) / _TEN
-    found = {"beta": mean, "se": error, "z": mean / error, "neg_log10_p": neg_log10_p, "q": q}
+    spread = weight.sum(axis=0) - (weight**2).sum(axis=0) / weight.sum(axis=0)
+    tau2 = np.maximum(q - df, 0.0) / spread
+    random, random_error = _weighted(beta, np.sqrt(se**2 + tau2))
+    found = {
+        "beta": mean,
+        "se": error,
+        "z": mean / error,
+        "neg_log10_p": _two_sided(mean / error),
+        "q": q,
+        "q_neg_log10_p": -stats.chi2.logsf(q, df) / _TEN,
+        "i_squared": np.maximum(1.0 - df / np.maximum(q, 1e-300), 0.0),
+        "tau2": tau2,
+        "random_beta": random,
+        "random_se": random_error,
+        "random_neg_log10_p": _two_sided(random / random_error),
+    }
+    return _of_meta(found)
+
+
+def by_people(t: NDArray, df: NDArray, n: NDArray) -> xr.Dataset:
+    """Meta-analysis of studies, (studies, rows), by their numbers of people: Σ √n z / √Σn."""
+    z = np.sign(t) * -stats.norm.ppf(stats.t.sf(np.abs(t), df))
+    whole = (np.sqrt(n) * z).sum(axis=0) / np.sqrt(n.sum(axis=0))
+    return _of_meta({"z": whole, "neg_log10_p": _two_sided(whole), "n": n.sum(axis=0)})
+
+
+def _weighted(beta: NDArray, se: NDArray) -> tuple[NDArray, NDArray]:
+    weight = se**-2
+    return (weight * beta).sum(axis=0) / weight.sum(axis=0), weight.sum(axis=0) ** -0.5
+
+
+def _two_sided(z: NDArray) -> NDArray:
+    found: NDArray = -(stats.norm.logsf(np.abs(z)) + math.log(2)) / _TEN
+    return found
+
+
+def _of_meta(found: dict[str, NDArray]) -> xr.Dataset:
     return xr.Dataset(
         {f"variant_meta_{name}": ("variants", values) for name, values in found.items()}
     )
 
 
-def _of_rows(model: str, tested: NDArray, **columns: NDArray) -> xr.Dataset:
+def of_rows(model: str, tested: NDArray, **columns: NDArray) -> xr.Dataset:
+    """Columns of one trait as an answer has them; NaN where there is no test."""
     return xr.Dataset(
         {
             f"variant_{model}_{name}": (

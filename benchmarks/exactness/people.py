@@ -96,6 +96,14 @@ class People:
         found: NDArray[np.int8] = self.calls.dosages(np.arange(len(self.calls.rows)))
         return found
 
+    @cached_property
+    def imputed_dosage(self) -> NDArray[np.float64]:
+        """Expected copies of ALT, (rows, people); −1 where missing."""
+        from genome_eu.cohort import open_store
+
+        found = open_store(self.imputed.path).read_dosages(slice(None)).dosages()
+        return np.asarray(found, np.float64)
+
     @property
     def table(self) -> pd.DataFrame:
         """The table of people."""

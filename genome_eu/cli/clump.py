@@ -9,13 +9,18 @@ import typer
 
 from genome_eu.cli.asking import Question, asks
 from genome_eu.cli.prune import PairMissing
-from genome_eu.errors import BadInput
 
 
 @asks
 def clump(
     question: Question,
-    gwas: Annotated[Path, typer.Option(help="The --out folder of `genome-eu gwas`.")],
+    gwas: Annotated[
+        Path,
+        typer.Option(
+            help="The --out folder of `genome-eu gwas` or `meta`, or a table (PLINK 2's .glm.*, "
+            "REGENIE, GWAS-SSF)."
+        ),
+    ],
     trait: Annotated[
         str | None, typer.Option(help="Which of its traits, where it has several.")
     ] = None,
@@ -26,17 +31,14 @@ def clump(
     missing: PairMissing = "pairwise",
 ) -> None:
     """Clumps of the hits of a GWAS (PLINK's --clump), by the LD of the people asked."""
-    from genome_eu.formats.parquet import read_gwas
+    from genome_eu.formats.p_values import read_p_values
     from genome_eu.stats.ld import ClumpRule
 
     rule = ClumpRule(p1, p2, r2, kb)
-    table = gwas / "gwas.parquet"
-    if not table.exists():
-        raise BadInput(f"--gwas {gwas}: no gwas.parquet there; give the --out folder of a GWAS")
+    tests = read_p_values(gwas, trait)
     with question.asked() as asked:
         run, found = asked.clump_run(
-            read_gwas(table),
-            trait,
+            tests,
             rule=rule,
             missing=missing,  # type: ignore[arg-type]
         )

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from genome_eu.cli.asking import Question, asks, formats_of
+from genome_eu.cli.asking import OneRound, Question, asks, formats_of, names
 
 
 @asks
 def dosages(
     question: Question,
+    by: Annotated[str, typer.Option(help="Columns to group people by: population,sex")] = "",
+    one_round: OneRound = False,
     formats: Annotated[str, typer.Option(help="Files to write, of parquet, plink.")] = (
         "parquet,plink"
     ),
@@ -21,7 +23,8 @@ def dosages(
 
     chosen = formats_of(DosageFiles, formats)
     with question.asked() as asked:
-        run, shards = asked.dosage_frequency_shards()
+        asked = asked.in_one_round() if one_round else asked
+        run, shards = asked.dosage_frequency_shards(names(by))
         rows = 0
         with DosageFiles(question.out, chosen) as files:
             for shard in shards:

@@ -35,8 +35,14 @@ def freq(
     ] = False,
     sfs: Annotated[
         int | None,
-        typer.Option(help="Site-frequency spectra of groups, projected to so many alleles."),
+        typer.Option(
+            help="Site-frequency spectra of groups, or with --site-fst of sites, projected to so "
+            "many alleles."
+        ),
     ] = None,
+    joint_sfs: Annotated[
+        bool, typer.Option("--joint-sfs", help="Joint spectra of each pair too, with --sfs.")
+    ] = False,
     formats: Annotated[str, typer.Option(help="Files to write, of parquet, plink.")] = (
         "parquet,plink"
     ),
@@ -46,7 +52,7 @@ def freq(
     from genome_eu.formats.folder import FrequencyFiles
 
     chosen = formats_of(FrequencyFiles, formats)
-    among = _among(fst, site_fst, sfs, by)
+    among = _among(fst, site_fst, sfs, joint_sfs, by)
     with question.asked() as asked:
         asked = asked.in_one_round() if one_round else asked
         run, shards = asked.frequency_shards(
@@ -67,15 +73,26 @@ def freq(
     for one in among:
         spectra = None if one.alleles is None else one.spectra()
         stem = "frequencies" if one.among == "groups" else "frequencies.sites"
-        paths += write_between(question.out, one.fst(), one.sharing(), spectra, stem=stem)
+        joint = one.joint_spectra() if one.joint else None
+        paths += write_between(question.out, one.fst(), one.sharing(), spectra, joint, stem=stem)
     question.finish(run, paths, {"rows": number})
 
 
-def _among(fst: bool, site_fst: bool, sfs: int | None, by: str) -> list[BetweenGroups]:
+def _among(
+    fst: bool, site_fst: bool, sfs: int | None, joint_sfs: bool, by: str
+) -> list[BetweenGroups]:
     """What is compared while shards pass."""
     from genome_eu.results import BetweenGroups
 
-    if (fst or sfs is not None) and not by:
-        raise UsageError("--fst and --sfs are of groups; name their columns with --by")
-    groups = [BetweenGroups("groups", sfs)] if fst or sfs is not None else []
-    return groups + ([BetweenGroups("sites")] if site_fst else [])
+    if fst and not by:
+        raise UsageError("--fst is of groups; name their columns with --by")
+    if sfs is not None and not by and not site_fst:
+        raise UsageError("--sfs is of groups or sites; name columns with --by, or add --site-fst")
+    if joint_sfs and sfs is None:
+        raise UsageError("--joint-sfs needs the alleles to project to; add --sfs")
+    found = []
+    if by and (fst or sfs is not None):
+        found.append(BetweenGroups("groups", sfs, joint=joint_sfs))
+    if site_fst:
+        found.append(BetweenGroups("sites", sfs, joint=joint_sfs))
+    return found

@@ -62,7 +62,7 @@ def gwas(
         typer.Option(help="COLUMN=MEAN,SD with --one-round, for units that are very small."),
     ] = None,
     dosages: Annotated[
-        bool, typer.Option("--dosages", help="Imputed dosages of autosomes, not hard calls.")
+        bool, typer.Option("--dosages", help="Imputed dosages, not hard calls.")
     ] = False,
     min_info: Annotated[
         float, typer.Option(help="Least imputation r² of a row, with --dosages: 0.3")

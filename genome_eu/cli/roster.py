@@ -72,7 +72,7 @@ def _state(site: Path) -> tuple[Path, str | None]:
     """The state folder, and the site's name where that is told."""
     if site.suffix != ".toml":
         return site, None
-    from genome_eu.federation.serve import read_settings
+    from genome_eu.federation.daemon.serve import read_settings
 
     settings = read_settings(site)
     return site.parent / settings.state, settings.name

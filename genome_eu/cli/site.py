@@ -19,7 +19,7 @@ from genome_eu.errors import BadInput, NoAnswer, UsageError
 
 if TYPE_CHECKING:
     from genome_eu.disclosure.ledger import Entry, Ledger
-    from genome_eu.federation.status import Status
+    from genome_eu.federation.daemon.status import Status
 
 app = typer.Typer(help="Run a site: it answers plans from its own cohort, through its policy.")
 app.command()(init)
@@ -47,8 +47,8 @@ def serve(
     """Answer plans from the exchange until stopped (Ctrl-C or SIGTERM)."""
     from genome_eu.cli.keys import ask_passphrase
     from genome_eu.compute import connected
-    from genome_eu.federation.serve import open_desk
-    from genome_eu.federation.serve import serve as serve_desks
+    from genome_eu.federation.daemon.serve import open_desk
+    from genome_eu.federation.daemon.serve import serve as serve_desks
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("genome_eu").setLevel(logging.INFO)
@@ -210,8 +210,8 @@ def log(
     ledger = _ledger(state)
     if crate is not None:
         from genome_eu.disclosure.rocrate import write_crate
+        from genome_eu.federation.daemon.settings import read_settings
         from genome_eu.federation.roster import pinned_roster
-        from genome_eu.federation.settings import read_settings
 
         write_crate(
             ledger, crate, site=read_settings(settings).name, project=pinned_roster(state).name
@@ -236,7 +236,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show what the site's daemon is doing."""
-    from genome_eu.federation.status import read_status
+    from genome_eu.federation.daemon.status import read_status
 
     found = read_status(_state(settings))
     if found is None:
@@ -280,7 +280,7 @@ def _show_status(found: Status) -> None:
 
 
 def _state(settings: Path) -> Path:
-    from genome_eu.federation.settings import read_settings, state_of
+    from genome_eu.federation.daemon.settings import read_settings, state_of
 
     return state_of(settings, read_settings(settings))
 

@@ -89,8 +89,8 @@ class BgenFile:
         n, alleles, least, most = struct.unpack_from("<IHBB", content)
         if n != people or alleles != 2:
             raise self._wrong(variant, f"are of {n:,} people and {alleles} alleles")
-        if not 0 < least <= most <= 2:
-            raise self._wrong(variant, f"have a ploidy of {least} to {most}; 1 and 2 are read")
+        if not least <= most <= 2:
+            raise self._wrong(variant, f"have a ploidy of {least} to {most}; 0 to 2 are read")
         ploidy = np.frombuffer(content, np.uint8, people, 8)
         phased, bits = content[8 + people], content[9 + people]
         if phased > 1 or not 1 <= bits <= 32:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,27 @@ from numpy.typing import NDArray
 from genome_eu.cohort.arrays import ChunkReader, chunk_digest, digest_name
 from genome_eu.cohort.rows import as_slice
 from genome_eu.errors import SourceError
+
+# What is kept of the rows that were chosen from a chunk: of all chunks so many bytes, and of none
+# more than this part of it.
+_KEPT_BYTES = 64 * 2**20
+_LARGEST_PART = 1 / 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """Rows that were chosen from a chunk, and the file that they were read from."""
+
+    file: tuple[int, ...]
+    places: NDArray[np.int64]  # in the chunk, ascending
+    rows: NDArray
+
+    def take(self, places: NDArray) -> NDArray | None:
+        """Some of them, if all are here."""
+        at = np.searchsorted(self.places, places)
+        here = at < self.places.size
+        here[here] = self.places[at[here]] == places[here]
+        return self.rows[at] if here.all() else None
 
 
 class CheckedRows:
@@ -52,6 +75,8 @@ class CheckedRows:
         self._damaged, self._replaced = damaged, replaced
         self._reader = ChunkReader(self.array, self._folder)
         self._sound: dict[int, tuple[int, ...]] = {}
+        self._chosen: dict[int, _Chosen] = {}
+        self._keeping = threading.Lock()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -91,8 +116,45 @@ class CheckedRows:
         order = np.argsort(chunk_of, kind="stable")
         chunks, firsts = np.unique(chunk_of[order], return_index=True)
         for chunk, mine in zip(chunks, np.split(order, firsts[1:]), strict=True):
-            taken[mine] = self.chunk(int(chunk))[rows[mine] - chunk * self.chunk_rows]
+            taken[mine] = self._choose(int(chunk), rows[mine] - chunk * self.chunk_rows)
         return taken
+
+    def _choose(self, number: int, places: NDArray) -> NDArray:
+        """Some rows of a chunk.
+
+        A few are kept: the rounds of a test ask for fewer and fewer of the same rows, and decoding
+        takes much longer than what is done with them.
+        """
+        file = self._file(number)
+        kept = self._chosen.get(number)
+        if kept is not None and kept.file == file:
+            found = kept.take(places)
+            if found is not None:
+                return found
+        found = self.chunk(number)[places]
+        if file is not None and file == self._sound.get(number):
+            self._keep(number, file, places, found)
+        return found
+
+    def _keep(self, number: int, file: tuple[int, ...], places: NDArray, rows: NDArray) -> None:
+        """Keep rows of a chunk beside those that are kept of it, or instead if all are too many."""
+        most = int(_LARGEST_PART * self.chunk_rows)
+        kept = self._chosen.get(number)
+        if kept is not None and kept.file == file:
+            both = np.concatenate([kept.places, places])
+            if np.unique(both).size <= most:
+                places, rows = both, np.concatenate([kept.rows, rows])
+        places, first = np.unique(places, return_index=True)
+        if places.size > most:
+            return
+        chosen = _Chosen(file, places, rows[first])
+        with self._keeping:
+            self._chosen.pop(number, None)
+            self._chosen[number] = chosen
+            size = sum(one.rows.nbytes for one in self._chosen.values())
+            while size > _KEPT_BYTES:
+                oldest = next(iter(self._chosen))
+                size -= self._chosen.pop(oldest).rows.nbytes
 
     def chunk(self, number: int, again: bool = False) -> NDArray:
         """The rows of one chunk, compared with its digest when it is first read, or `again`.

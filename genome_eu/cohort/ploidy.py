@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from genome_eu.cohort.exchanged import stored
 from genome_eu.kernels import HaploidBlock, HaploidCalls, haploid_block
+from genome_eu.kernels.dense import DenseBlock, codes_of_calls
 
 if TYPE_CHECKING:
     from genome_eu.cohort.store import CohortStore
@@ -60,3 +61,21 @@ def read_haploid(
         found = calls.hets(store.read(siblings).packed)
         hets[several] = np.bitwise_or.reduceat(found, edges, axis=0)[place]
     return haploid_block(block, calls, hets)
+
+
+def read_haploid_dosages(
+    store: CohortStore, rows: slice | NDArray, calls: HaploidCalls, backend: str = "cpu"
+) -> HaploidBlock:
+    """Read dosages where some people have one copy.
+
+    Of a cohort without dosages, hard calls are given for them: those that `read_haploid` keeps.
+
+    Parameters are those of `read_haploid`.
+    """
+    block = store.read_dosages(rows, backend)
+    kept = block
+    if not store.has_dosages:
+        found = read_haploid(store, rows, calls)
+        if found.kept is not found.called:
+            kept = DenseBlock(codes_of_calls(found.kept.dosages()), block.people, block.backend)
+    return HaploidBlock(block, kept, calls)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from genome_eu.compiled import compiled
 
 #: What may be wrong with them, by the number that `fill_dosages` gives.
-WRONG = ("", "have people of a ploidy other than 1 and 2", "have a sum above 1 of probabilities")
+WRONG = ("", "have people of a ploidy above 2", "have a sum above 1 of probabilities")
 
 
 @compiled
@@ -24,15 +24,19 @@ def fill_dosages(
 
     Every person has two numbers, or one if haploid, of `bits` bits each, lowest bit first; those of
     the missing are there too. Unphased they are the probabilities of two copies of the first allele
-    and of one, phased those of the first allele on each haplotype.
+    and of one, phased those of the first allele on each haplotype. Who has no copy, as PLINK writes
+    females on Y, has no number and is missing.
     """
     denominator = (np.int64(1) << bits) - 1
     half = (denominator + 1) // 2 if bits > 1 else 0
     at = np.int64(0)
     for person in range(ploidy.size):
         copies = ploidy[person] & 0x3F
-        if copies < 1 or copies > 2:
+        if copies > 2:
             return 1
+        if copies == 0:
+            codes[person] = 65535
+            continue
         first = _number(probabilities, at, bits)
         at += bits
         second = first

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from genome_eu.cohort import CohortStore, open_store
-from genome_eu.cohort.ploidy import read_haploid
+from genome_eu.cohort.ploidy import read_haploid, read_haploid_dosages
 from genome_eu.compute.progress import Progress
 from genome_eu.errors import BadInput, SourceError
 from genome_eu.kernels import HaploidCalls
@@ -89,12 +90,11 @@ def _run(
     """One task: read a block and summarize it. A worker opens each store once."""
     store = _HERE.get(opening) or _opened_on_worker(path, digest, opening)
     block: Any
-    if dosages:
-        block = store.read_dosages(rows, backend=backend)
-    elif haploid is None:
-        block = store.read(rows, backend=backend)
+    if haploid is not None:
+        read = read_haploid_dosages if dosages else read_haploid
+        block = read(store, rows, haploid, backend)
     else:
-        block = read_haploid(store, rows, haploid, backend)
+        block = (store.read_dosages if dosages else store.read)(rows, backend=backend)
     return function(block, *sliced, *constants)
 
 
@@ -168,6 +168,12 @@ def _ahead(
     windows: Iterator[tuple[int, list[Delayed]]],
 ) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Results of each window, the next one being computed meanwhile."""
+    first, second = next(windows, None), next(windows, None)
+    if first is not None and second is None:
+        # Before a thread has started, a small pass is over.
+        yield first[0], _compute(*first[1], alone=len(first[1]) == 1)
+        return
+    windows = chain((one for one in (first, second) if one is not None), windows)
     thread = ThreadPoolExecutor(1)
     running: tuple[int, Future[tuple[Any, ...]]] | None = None
     try:
@@ -220,11 +226,12 @@ class _OneBlasThread:
 _ONE_BLAS_THREAD = _OneBlasThread()
 
 
-def _compute(*window: Delayed) -> tuple[Any, ...]:
+def _compute(*window: Delayed, alone: bool = False) -> tuple[Any, ...]:
     if "distributed" in sys.modules or dask.config.get("scheduler", None) is not None:
         return tuple(dask.compute(*window))
-    # Without a client there are threads; asked by name, Dask would import `distributed` to see.
-    return tuple(dask.compute(*window, scheduler=dask.threaded.get))
+    # Without a client there are threads; asked by name, Dask would import `distributed` to see. A
+    # task that is alone needs no other thread.
+    return tuple(dask.compute(*window, scheduler=dask.get if alone else dask.threaded.get))
 
 
 def stream(
@@ -272,7 +279,7 @@ def stream(
         One past the last of `rows` that each needs beside itself: a block then has, after its own
         rows, those that they reach. Slices of `by_row` are of its own rows.
     dosages : bool
-        Read dosages and not hard calls: blocks are `DenseBlock`s then.
+        Read dosages and not hard calls: blocks are `DenseBlock`s then, or `HaploidBlock`s of them.
     """
     tasks = _tasks(
         store, rows, function, constants, by_row, size, backend, ends, haploid, reach, dosages
@@ -307,11 +314,12 @@ def reduce(
     whole: Any = None
     tasks = _tasks(store, rows, function, constants, by_row, size, backend)
     for count, window in _windows(tasks, _window(summary_bytes)):
+        alone = len(window) == 1
         while len(window) > 1:
             pairs = [join(a, b) for a, b in zip(window[::2], window[1::2], strict=False)]
             window = pairs + (window[-1:] if len(window) % 2 else [])
         with _ONE_BLAS_THREAD:
-            (part,) = _compute(window[0])
+            (part,) = _compute(window[0], alone=alone)
         whole = part if whole is None else add(whole, part)
         if progress is not None:
             progress.advance(count)

@@ -312,7 +312,8 @@ class Budget:
         if not any(request.spent[ROWS]):
             return []
         shown, asks_more = self._spent(ROWS, request)
-        fewest = min(request.sizes)
+        sizes = zip(request.sizes, request.spent[ROWS], strict=True)
+        fewest = min(size for size, items in sizes if items)
         rows = math.ceil(shown.after * fewest - _ROUNDING)
         found = membership_evidence(rows, fewest, self.policy)
         return [found if asks_more else replace(found, verdict="pass", reason="")]

@@ -61,16 +61,6 @@ def for_haploid(policy: Policy) -> Policy:
     return policy.model_copy(update={"association_floor": 2 * policy.association_floor})
 
 
-def other_alleles(others: NDArray, halved: NDArray | int) -> NDArray:
-    """How many alleles are not the ALT, at least.
-
-    `others` takes everybody for having two copies, of whom up to `halved` have one.
-    """
-    least = others - halved
-    # Where that may be less than there are, none is not known to be none.
-    return np.where((np.asarray(halved) > 0) & (least <= 0), 1, least)
-
-
 def below(values: NDArray, floor: int, policy: Policy) -> NDArray:
     """Where a number is too small to be shown; 0 is shown if the policy says so."""
     small = values < floor
@@ -132,17 +122,22 @@ def _require_group(columns: int, policy: Policy, facts: Facts) -> list[Evidence]
             f"(policy {policy.name}); ask with fewer covariates"
         )
     classes = require_classes(facts, policy)
+    return [
+        Evidence("parameters per person", policy.max_parameters_per_person, 0, columns),
+        *classes,
+        require_leverage(columns, policy, facts),
+    ]
+
+
+def require_leverage(columns: int, policy: Policy, facts: Facts) -> Evidence:
+    """Sums of columns in which one person stands out are that person's numbers."""
     if facts.leverage > policy.max_leverage + 1e-9:
         raise Refused(
             f"traits and covariates together give one person a leverage of more than "
             f"{policy.max_leverage:g} (policy {policy.name}); leave out or rank-normalize columns "
             f"with extreme values, or ask fewer traits at once"
         )
-    return [
-        Evidence("parameters per person", policy.max_parameters_per_person, 0, columns),
-        *classes,
-        Evidence("leverage", policy.max_leverage, 0, columns),
-    ]
+    return Evidence("leverage", policy.max_leverage, 0, columns)
 
 
 def withhold(aggregate: Any, shown: NDArray, flag: str, gates: tuple[str, ...]) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from genome_eu.errors import BadInput, UsageError
-from genome_eu.federation.parameters.filters import Filters
+from genome_eu.federation.parameters.filters import Filters, PeopleFilters, VariantFilters
 from genome_eu.toml import parsed
 
 
@@ -65,4 +65,12 @@ def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     what = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        what = f"there is no such limit; there are {_known()}"
     return f"{where}: {what}" if where else what
+
+
+def _known() -> str:
+    """The tables of a filter file and their limits."""
+    tables: dict[str, type[BaseModel]] = {"people": PeopleFilters, "variants": VariantFilters}
+    return "; ".join(f"{name}: {', '.join(table.model_fields)}" for name, table in tables.items())

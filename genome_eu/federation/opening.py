@@ -18,7 +18,7 @@ from genome_eu.federation.parties import Roster
 from genome_eu.federation.roster import read_roster, verify_roster
 from genome_eu.federation.single import Cohort
 from genome_eu.federation.site import Site, read_callable
-from genome_eu.federation.state import SiteState
+from genome_eu.federation.site.state import SiteState
 from genome_eu.stats.regions import Regions
 
 

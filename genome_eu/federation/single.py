@@ -16,6 +16,7 @@ from genome_eu.disclosure import Policy
 from genome_eu.errors import PanelError, SampleError
 from genome_eu.federation.answer import Answer, SiteAnswer
 from genome_eu.federation.answers.answering import Part
+from genome_eu.federation.daemon.settings import policy_of, read_settings, state_of
 from genome_eu.federation.filters import as_filters
 from genome_eu.federation.own_structure import OwnStructure
 from genome_eu.federation.parameters.filters import Filters
@@ -23,12 +24,11 @@ from genome_eu.federation.plan import Ask
 from genome_eu.federation.protocols.panel import Panel
 from genome_eu.federation.protocols.ploidy import places
 from genome_eu.federation.questions import Run
-from genome_eu.federation.settings import policy_of, read_settings, state_of
 from genome_eu.federation.site import Site
-from genome_eu.federation.state import SiteState
+from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import Aggregate
-from genome_eu.stats.harmonize import How
+from genome_eu.stats.harmonize import How, match
 from genome_eu.stats.qc.removal import VariantLimits
 from genome_eu.stats.regions import Regions
 
@@ -122,6 +122,19 @@ class Cohort(OwnStructure):
         chosen._site.own_rows = np.flatnonzero(~own.duplicated(keep=False))[found]
         chosen._given = asked
         return chosen
+
+    def _on_found(self, rows: pd.DataFrame) -> tuple[Cohort, NDArray[np.intp]]:
+        own = self._site.store.names(self._site.own_rows)
+        found = match(rows, own)
+        there = np.flatnonzero(found.found)
+        if not there.size:
+            raise PanelError(f"{self.path} has none of the rows that are asked for")
+        if np.unique(found.rows[there]).size < there.size:
+            raise PanelError(f"the rows asked for name one of {self.path} more than once")
+        chosen = self._with(people=self._site.included)
+        chosen._site.own_rows = self._site.own_rows[found.rows[there]]
+        chosen._given = own.iloc[found.rows[there]].reset_index(drop=True)
+        return chosen, there
 
     def filtered(self, filters: Filters | Mapping[str, Any] | str | Path) -> Cohort:
         """The same cohort without the people and rows that limits remove.

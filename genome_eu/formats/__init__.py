@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genome_eu.formats.association import GlmLinearWriter, GlmLogisticWriter, RegenieWriter
 from genome_eu.formats.gwas_ssf import GwasSsfWriter, SsfSummary
+from genome_eu.formats.p_values import PValues, read_p_values
 from genome_eu.formats.parquet import (
     ParquetWriter,
     read_dosages,
@@ -30,6 +31,7 @@ __all__ = [
     "GwasSsfWriter",
     "HardyWriter",
     "HardyXWriter",
+    "PValues",
     "ParquetWriter",
     "RegenieWriter",
     "ResultWriter",
@@ -38,6 +40,7 @@ __all__ = [
     "read_frequencies",
     "read_gwas",
     "read_logistic",
+    "read_p_values",
     "read_pca",
     "write_eigenval",
     "write_eigenvec",

@@ -14,6 +14,7 @@ def write_between(
     fst: pd.DataFrame,
     sharing: pd.DataFrame,
     spectra: pd.DataFrame | None = None,
+    joint: pd.DataFrame | None = None,
     *,
     stem: str = "frequencies",
 ) -> list[Path]:
@@ -23,7 +24,7 @@ def write_between(
     ----------
     folder : Path
         It exists.
-    fst, sharing, spectra : DataFrame
+    fst, sharing, spectra, joint : DataFrame
         As `genome_eu.results.BetweenGroups` gives them.
     stem : str
         How the files' names begin. `STEM.fst.summary` has PLINK 2's columns and digits,
@@ -40,6 +41,8 @@ def write_between(
     tables[f"{stem}.sharing.tsv"] = sharing
     if spectra is not None:
         tables[f"{stem}.spectra.tsv"] = spectra
+    if joint is not None:
+        tables[f"{stem}.joint-spectra.tsv"] = joint
     return [_write(folder / name, table) for name, table in tables.items()]
 
 

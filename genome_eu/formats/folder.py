@@ -120,7 +120,7 @@ class FrequencyFiles(_Files):
 
 
 class DosageFiles(_Files):
-    """`dosages.parquet`, and PLINK 2's `.afreq` with MACH_R2."""
+    """`dosages.parquet`, and PLINK 2's `.afreq` with MACH_R2 for each group."""
 
     FORMATS = ("parquet", "plink")
 
@@ -128,8 +128,9 @@ class DosageFiles(_Files):
         writers: list[ResultWriter] = []
         if "parquet" in self.formats:
             writers.append(ParquetWriter(self.folder / "dosages.parquet"))
-        if "plink" in self.formats:
-            writers.append(DosageAfreqWriter(self.folder / "dosages.afreq"))
+        for group in [TOTAL, *group_names(dataset)] if "plink" in self.formats else ():
+            stem = "dosages" if group == TOTAL else f"dosages.{group}"
+            writers.append(DosageAfreqWriter(self.folder / f"{stem}.afreq", group=group))
         return writers
 
 

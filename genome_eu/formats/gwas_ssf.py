@@ -279,6 +279,10 @@ class GwasSsfWriter(ResultWriter):
         notes = [str(self.metadata["author_notes"])] if "author_notes" in self.metadata else []
         if out.label.endswith("(simulated trait)"):
             notes.append("The trait is simulated; no association here is real.")
+        question = json.loads(self._attrs.get("question", "{}"))
+        if transform := question.get("transform"):
+            within = "" if transform == "log" else ", within each site"
+            notes.append(f"Trait transform: {transform}{within}.")
         if out.left_out:
             counts = ", ".join(f"{why} {n}" for why, n in sorted(out.left_out.items()))
             notes.append(f"Rows left out: {counts}.")
@@ -291,6 +295,7 @@ class GwasSsfWriter(ResultWriter):
             "genotyping_technology": ["NR"],
             "samples": [{"sample_ancestry_category": ["NR"], "sample_size": out.largest_n}],
             "analysis_software": f"genome_eu {version}" if version else "genome_eu",
+            "adjusted_covariates": _covariates(question) or None,
             "minor_allele_freq_lower_limit": self.frequency_floor,
         }
         known.update(self.metadata)
@@ -303,6 +308,17 @@ class GwasSsfWriter(ResultWriter):
             is_sorted=out.in_order,
         )
         return {key: known[key] for key in SIDECAR_KEYS if known.get(key) is not None}
+
+
+def _covariates(question: Mapping[str, Any]) -> list[str]:
+    """What a question adjusts for: columns or terms, rows, and principal components."""
+    named = [*(question.get("covariates") or ()), *(question.get("terms") or ())]
+    named += [str(row) for row in question.get("condition") or ()]
+    if question.get("pca"):
+        named.append("principal components")
+    elif question.get("components"):
+        named.append(f"{question['components']} principal components")
+    return [str(name) for name in named]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import xarray as xr
 
 from genome_eu.atomic import write_whole
 from genome_eu.errors import BadInput
-from genome_eu.formats.rows import TOTAL, Shard, of_group, require, row_names
+from genome_eu.formats.rows import TOTAL, Shard, of_group, row_names
 from genome_eu.formats.streams import ResultWriter, write_lines
 from genome_eu.formats.text import (
     constant,
@@ -132,30 +132,24 @@ class AfreqWriter(_GroupWriter):
         write_lines(self._file, text)
 
 
-class DosageAfreqWriter(ResultWriter):
+class DosageAfreqWriter(_GroupWriter):
     """``.afreq`` of dosages, with PLINK 2's column MACH_R2 (``--freq cols=+machr2``).
 
-    Parameters
-    ----------
-    path : path
-        The file, usually ``<stem>.afreq``.
+    The column has NA on X and MT, as PLINK has it. The parameters are those of `AfreqWriter`.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__()
-        self._file = self._create(path)
-        self._file.write(header((*AFREQ[:-1], "MACH_R2", AFREQ[-1])))
+    columns = (*AFREQ[:-1], "MACH_R2", AFREQ[-1])
 
     def _append(self, shard: Shard) -> None:
         dataset, rows = shard.dataset, shard.names
-        require(dataset, ["variant_imputation_r2", "variant_allele_total"])
-        total = np.asarray(dataset["variant_allele_total"].values)
-        hidden = total < 0
-        genotypes = hidden | np.asarray(dataset["variant_genotype_withheld"].values, bool)
-        frequency = significant(dataset["variant_allele_frequency"].values[:, 1], missing="nan")
-        r2 = significant(dataset["variant_imputation_r2"].values, missing="nan")
+        total = self._values(dataset, "allele_total")
+        hidden = self._withheld(dataset, "allele") | (total < 0)
+        without_r2 = hidden | self._withheld(dataset, "genotype")
+        without_r2 |= _of_class(dataset, "x") | _of_class(dataset, "mt")
+        frequency = significant(self._values(dataset, "allele_frequency")[:, 1], missing="nan")
+        r2 = significant(self._values(dataset, "imputation_r2"), missing="nan")
         columns = [rows.contig, rows.id, rows.ref, rows.alt, masked(frequency, hidden)]
-        columns += [masked(r2, genotypes), masked(integers(total), hidden)]
+        columns += [masked(r2, without_r2), masked(integers(total), hidden)]
         write_lines(self._file, tab_separated(columns, self._file.target.name))
 
 

@@ -1,7 +1,8 @@
 """Blocks of rows where some people have one copy: their heterozygous calls cannot be right.
 
 A haploid call is packed as a homozygous one, 0 or 2 copies. A call of two different alleles in
-somebody who has one copy is missing, at all rows of its site.
+somebody who has one copy is missing, at all rows of its site. A haploid dosage is twice the
+expected copies; between 0 and 2 it is uncertain and not wrong, so it stays, but is no hard call.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from genome_eu.errors import UsageError
 from genome_eu.kernels.block import PackedBlock
+from genome_eu.kernels.dense import DenseBlock
 from genome_eu.kernels.packed import PEOPLE_PER_BYTE, packed_width
 
 Array = np.ndarray
@@ -51,32 +53,24 @@ class HaploidCalls:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HaploidBlock:
-    """A block whose heterozygous haploid calls are missing, and whose haploid dosages may be 0/1.
+    """A block without haploid calls that cannot be, and whose haploid dosages may be 0 to 1.
 
     Parameters
     ----------
-    called : PackedBlock
+    called : PackedBlock or DenseBlock
         The rows as they are in the store.
+    kept : PackedBlock or DenseBlock
+        The same without calls that cannot be.
     calls : HaploidCalls
         Who is haploid.
-    hets : uint8 array, shape of ``called.packed``
-        What `HaploidCalls.hets` says of the sites of these rows.
     """
 
-    called: PackedBlock
+    called: PackedBlock | DenseBlock
+    kept: PackedBlock | DenseBlock
     calls: HaploidCalls
-    hets: Array
 
     def __repr__(self) -> str:
         return f"HaploidBlock({self.rows} rows x {self.people} people)"
-
-    @cached_property
-    def _kept(self) -> PackedBlock:
-        """The rows without those calls."""
-        if not self.hets.any():
-            return self.called
-        packed = self.called.packed | self.hets | (self.hets << np.uint8(1))
-        return PackedBlock(packed, self.people, self.called.backend)
 
     @property
     def people(self) -> int:
@@ -90,54 +84,63 @@ class HaploidBlock:
 
     def lost(self, groups: Array, n_groups: int) -> Array:
         """Calls that were called and are missing now, int64 (rows, n_groups)."""
-        if self._kept is self.called:
+        if self.kept is self.called:
             return np.zeros((self.rows, n_groups), np.int64)
         before = self.called.counts(groups, n_groups)[..., 3]
-        return self._kept.counts(groups, n_groups)[..., 3] - before
+        return self.kept.counts(groups, n_groups)[..., 3] - before
 
     def counts(self, groups: Array, n_groups: int) -> Array:
         """Count genotypes as packed: haploid people have 0 or 2; see `PackedBlock.counts`."""
-        return self._kept.counts(groups, n_groups)
+        if isinstance(self.kept, PackedBlock):
+            return self.kept.counts(groups, n_groups)
+        counted = self.kept.counts(self._apart(groups, n_groups), 2 * n_groups)
+        single = counted[:, n_groups:]
+        single[..., 3] += single[..., 1]
+        single[..., 1] = 0
+        return counted[:, :n_groups] + single
 
     def tally(self, groups: Array, n_groups: int) -> tuple[Array, Array, Array, Array]:
         """Sum the dosages of each group of people, and their squares; see `PackedBlock.tally`."""
         if not self.calls.halved:
-            return self._kept.tally(groups, n_groups)
-        groups = np.asarray(groups)
-        apart = np.where(groups < 0, -1, groups + n_groups * self.calls.haploid)
-        called, missing, sums, squares = self._kept.tally(apart, 2 * n_groups)
-        # Dosages of the haploid are 0 and 2, so nothing is rounded.
-        sums[:, n_groups:] //= 2
-        squares[:, n_groups:] //= 4
-        first, second, third, fourth = (
-            both[:, :n_groups] + both[:, n_groups:] for both in (called, missing, sums, squares)
-        )
+            return self.kept.tally(groups, n_groups)
+        tallied = self.kept.tally(self._apart(groups, n_groups), 2 * n_groups)
+        _, _, sums, squares = tallied
+        # Hard calls of the haploid are 0 and 2, so nothing is rounded.
+        sums[:, n_groups:] = sums[:, n_groups:] / 2
+        squares[:, n_groups:] = squares[:, n_groups:] / 4
+        first, second, third, fourth = (both[:, :n_groups] + both[:, n_groups:] for both in tallied)
         return first, second, third, fourth
+
+    def _apart(self, groups: Array, n_groups: int) -> Array:
+        """Groups with the haploid of each in one of their own, `n_groups` further on."""
+        groups = np.asarray(groups)
+        return np.where(groups < 0, -1, groups + n_groups * self.calls.haploid)
 
     def matmul(self, q: Array) -> tuple[Array, Array]:
         """Dosage and missing plane times columns over people; see `PackedBlock.matmul`."""
         if not self.calls.halved:
-            return self._kept.matmul(q)
+            return self.kept.matmul(q)
         q = np.asarray(q)
-        return self._kept.matmul(self._weighted(q, 0.5))[0], self._kept.matmul(q)[1]
+        return self.kept.matmul(self._weighted(q, 0.5))[0], self.kept.matmul(q)[1]
 
     def square_matmul(self, q: Array) -> Array:
         """Squared dosages times columns over people; see `PackedBlock.square_matmul`."""
         if not self.calls.halved:
-            return self._kept.square_matmul(q)
-        return self._kept.square_matmul(self._weighted(np.asarray(q), 0.25))
+            return self.kept.square_matmul(q)
+        return self.kept.square_matmul(self._weighted(np.asarray(q), 0.25))
 
     def rmatmul(self, r: Array, s: Array | None = None) -> tuple[Array, Array]:
         """Transposed planes times columns over rows; see `PackedBlock.rmatmul`."""
-        dosage, missing = self._kept.rmatmul(r, s)
+        dosage, missing = self.kept.rmatmul(r, s)
         return (self._weighted(dosage, 0.5) if self.calls.halved else dosage), missing
 
-    def dosages(self) -> Array:
-        """Dosages, int8 of shape (rows, people), -1 where missing."""
-        dosage = self._kept.dosages()
+    def dosages(self, start: int = 0, stop: int | None = None) -> Array:
+        """Dosages of a range of people, of the type that the rows give, -1 where missing."""
+        dosage = self.kept.dosages(start, stop)
         if self.calls.halved:
-            haploid = self.calls.haploid
-            dosage[:, haploid] = np.where(dosage[:, haploid] > 0, 1, dosage[:, haploid])
+            haploid = self.calls.haploid[start:stop]
+            single = dosage[:, haploid]
+            dosage[:, haploid] = np.where(single > 0, single / 2, single)
         return dosage
 
     def _weighted(self, columns: Array, weight: float) -> Array:
@@ -168,4 +171,9 @@ def haploid_block(
         raise UsageError(
             f"haploid must hold a bool for each of {block.people} people, not {len(calls.haploid)}."
         )
-    return HaploidBlock(block, calls, calls.hets(block.packed) if hets is None else hets)
+    hets = calls.hets(block.packed) if hets is None else hets
+    kept = block
+    if hets.any():
+        packed = block.packed | hets | (hets << np.uint8(1))
+        kept = PackedBlock(packed, block.people, block.backend)
+    return HaploidBlock(block, kept, calls)

@@ -6,6 +6,7 @@ in memory; nothing is asked of anybody again.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -51,15 +52,21 @@ class BetweenGroups:
         Whom to compare.
     alleles : int, optional
         Alleles that spectra are projected to; without it there are none.
+    joint : bool
+        Whether there are spectra of each pair too.
     """
 
-    def __init__(self, among: Among = "groups", alleles: int | None = None) -> None:
+    def __init__(
+        self, among: Among = "groups", alleles: int | None = None, *, joint: bool = False
+    ) -> None:
         self.among: Among = among
         self.alleles = alleles
+        self.joint = joint and alleles is not None
         self.names: list[str] = []
         self._fst: fst.FstMatrix | None = None
         self._sharing: spectra.Sharing | None = None
         self._spectra: list[spectra.Spectrum] = []
+        self._joint: dict[tuple[int, int], tuple[NDArray, int]] = {}
 
     def add(self, shard: xr.Dataset) -> None:
         """Take the next rows into account."""
@@ -75,6 +82,17 @@ class BetweenGroups:
             ]
             pairs = zip(self._spectra, mine, strict=True)
             self._spectra = [a + b for a, b in pairs] if self._spectra else mine
+            if self.joint:
+                self._add_joint(count, number, self.alleles)
+
+    def _add_joint(self, count: NDArray, number: NDArray, alleles: int) -> None:
+        for pair in combinations(range(len(self.names)), 2):
+            both = list(pair)
+            rows, left_out = spectra.joint_spectrum(
+                count[:, both], number[:, both], (alleles, alleles)
+            )
+            before, out_before = self._joint.get(pair, (0.0, 0))
+            self._joint[pair] = before + rows, out_before + left_out
 
     def fst(self) -> pd.DataFrame:
         """Hudson's F_ST of each pair: columns group_1, group_2, fst, rows, varying.
@@ -133,3 +151,20 @@ class BetweenGroups:
             )
             for name, found in zip(self.names, self._spectra, strict=True)
         ).reset_index(drop=True)
+
+    def joint_spectra(self) -> pd.DataFrame:
+        """Joint site-frequency spectra of each pair, by their ALT.
+
+        Columns group_1, group_2, allele_count_1, allele_count_2, rows, rows_left_out; a line for
+        each pair of counts that has rows.
+        """
+        if not self.joint:
+            raise UsageError("no joint spectra were asked for")
+        columns = ["group_1", "group_2", "allele_count_1", "allele_count_2", "rows"]
+        parts = [pd.DataFrame({name: [] for name in [*columns, "rows_left_out"]})]
+        for (a, b), (rows, left_out) in self._joint.items():
+            first, second = np.nonzero(rows)
+            values = (self.names[a], self.names[b], first, second, rows[first, second])
+            part = pd.DataFrame(dict(zip(columns, values, strict=True)))
+            parts.append(part.assign(rows_left_out=left_out))
+        return pd.concat(parts[1:] or parts).reset_index(drop=True)

@@ -56,8 +56,14 @@ class FrequencyResult(xr.Dataset):
         """
         return self._between(among, alleles).spectra()
 
-    def _between(self, among: Among, alleles: int | None = None) -> BetweenGroups:
-        found = BetweenGroups(among, alleles)
+    def joint_spectra(self, alleles: int, among: Among = "groups") -> pd.DataFrame:
+        """Joint site-frequency spectra of each pair (see `BetweenGroups.joint_spectra`)."""
+        return self._between(among, alleles, joint=True).joint_spectra()
+
+    def _between(
+        self, among: Among, alleles: int | None = None, *, joint: bool = False
+    ) -> BetweenGroups:
+        found = BetweenGroups(among, alleles, joint=joint)
         found.add(self)
         return found
 

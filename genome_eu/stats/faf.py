@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainccinv
 
@@ -49,7 +50,7 @@ def filtering_allele_frequency(
     alleles, number = np.broadcast_arrays(np.asarray(allele_count), np.asarray(allele_number))
     bounded = (alleles > 1) & (number > 0)
     # A quantile for each count that there is: counts repeat, and quantiles are slow.
-    different, place = np.unique(np.where(bounded, alleles, 2), return_inverse=True)
+    place, different = pd.factorize(np.where(bounded, alleles, 2).ravel())
     # gammainccinv, since 1 − level would lose digits of the level.
     quantile = gammainccinv(different, level)[place].reshape(alleles.shape)
     bound = quantile / np.where(bounded, number, 1)

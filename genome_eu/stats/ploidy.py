@@ -190,3 +190,13 @@ def needs_sex(kind: PloidyName) -> bool:
 def effect_scale(kind: PloidyName) -> float:
     """Effects of dosages 0/2, and their errors, times this are per copy where all have one."""
     return 2.0 if kind in ("y", "mt") else 1.0
+
+
+def other_alleles(others: NDArray, halved: NDArray | int) -> NDArray:
+    """How many alleles are not the ALT, at least.
+
+    `others` takes everybody for having two copies, of whom up to `halved` have one.
+    """
+    least = others - halved
+    # Where that may be less than there are, none is not known to be none.
+    return np.where((np.asarray(halved) > 0) & (least <= 0), 1, least)

@@ -86,9 +86,14 @@ def with_absent(
         if item.metadata["merge"] == "total" and "rows" in item.metadata["dims"]
     }
     reference = (absent & called)[:, None]
-    changes["called"] = np.where(reference, part.people, changes["called"])
-    if "haploid" in changes and haploid is not None:
-        changes["haploid"] = np.where(reference, haploid, changes["haploid"])
+    for name, people in (
+        ("called", part.people),
+        ("imputed", part.people),
+        ("haploid", haploid),
+        ("imputed_haploid", haploid),
+    ):
+        if name in changes and people is not None:
+            changes[name] = np.where(reference, people, changes[name])
     return replace(part, **changes)
 
 

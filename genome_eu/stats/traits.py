@@ -44,11 +44,9 @@ def summarize(covariates: NDArray, traits: NDArray) -> TraitMoments:
     present = ~np.isnan(traits) & complete[:, None]
     values = np.where(present, traits, 0.0)
     x = covariates[complete]
-    columns, pattern = np.unique(present, axis=1, return_inverse=True)
-    # Number the patterns in order of first appearance, so that no order of people shows.
-    _, first = np.unique(pattern, return_index=True)
-    rank = np.empty(columns.shape[1], np.int64)
-    rank[np.argsort(first)] = np.arange(first.size)
+    # Patterns are numbered in order of first appearance, so that no order of people shows.
+    number: dict[bytes, int] = {}
+    pattern = [number.setdefault(own.tobytes(), len(number)) for own in np.packbits(present.T, 1)]
     return TraitMoments(
         trait_people=present.sum(axis=0),
         trait_sum=values.sum(axis=0),
@@ -56,7 +54,7 @@ def summarize(covariates: NDArray, traits: NDArray) -> TraitMoments:
         covariate_people=np.array(complete.sum()),
         covariate_sum=x.sum(axis=0),
         covariate_square=(x**2).sum(axis=0),
-        pattern=rank[pattern.reshape(-1)],
+        pattern=np.array(pattern, np.int64),
     )
 
 

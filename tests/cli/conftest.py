@@ -11,9 +11,8 @@ import pytest
 from genome_eu.cli.main import main
 from tests.cli.running import Ran
 from tests.federation.conftest import made
-from tests.federation.demo_run import demo
 
-__all__ = ["demo", "made"]
+__all__ = ["made"]
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from genome_eu.demo.people import SITES
-from genome_eu.demo.run import Demo
 from tests.cli.running import PROGRAM, Ran, contents, federation, half_made
 from tests.federation.exchanges import roster
 from tests.federation.policies import floors_file
@@ -105,6 +103,7 @@ def test_a_damaged_chunk_at_one_site_names_that_site(
     assert not half_made(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_an_interrupted_question_keeps_its_study_and_no_result(
     tmp_path: Path, number: signal.Signals
@@ -141,21 +140,3 @@ def test_a_reader_that_goes_away_is_no_error(made: dict[str, Made]):
         f"{command} | head -c 1", shell=True, capture_output=True, timeout=WAIT_S, check=False
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"{", b"")
-
-
-@pytest.mark.slow
-def test_the_demo_leaves_a_report_and_the_files_of_three_questions(demo: Demo):
-    names = set(contents(demo.folder))
-    assert names >= {
-        "report.html",
-        "frequencies/result.json",
-        "frequencies/frequencies.afreq",
-        "pca/pca.eigenval",
-        "gwas/gwas.simulated_trait.glm.linear",
-    }
-    assert not half_made(demo.folder)
-    for site in SITES:
-        log = (demo.folder / "sites" / site / "log.txt").read_text()
-        assert "ERROR" not in log
-        assert "Traceback" not in log
-        assert not [one for one in ("HG00", "NA20", "NA12") if one in log]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +58,46 @@ def test_groups_beside_each_other(cli: Cli, made: dict[str, Made], tmp_path: Pat
     assert set(record_of(out)["files"]) >= {"harmonization.tsv", "frequencies.fst.tsv"}
 
 
-@pytest.mark.parametrize("option", ["--fst", "--sfs=10"])
-def test_groups_need_names(cli: Cli, made: dict[str, Made], tmp_path: Path, option: str):
-    ran = cli("freq", made["FI"].store, option, "--out", tmp_path / "out")
+def test_joint_spectra(cli: Cli, made: dict[str, Made], tmp_path: Path):
+    """Of each pair of groups and of sites; by either side they are the spectra of one."""
+    toml, out = federation(tmp_path / "eu", *made.values()), tmp_path / "out"
+    options = ("--by", "population", "--site-fst", "--sfs", "12", "--joint-sfs")
+    ran = cli("freq", toml, *options, "--out", out)
+    assert ran.code == 0, ran.err
+    for stem, names in (
+        ("frequencies", ["north", "south"]),
+        ("frequencies.sites", ["ES", "FI", "IT"]),
+    ):
+        joint = pd.read_csv(out / f"{stem}.joint-spectra.tsv", sep="\t")
+        alone = pd.read_csv(out / f"{stem}.spectra.tsv", sep="\t")
+        assert (alone["rows_left_out"] == 0).all()
+        pairs = joint[["group_1", "group_2"]].drop_duplicates()
+        assert pairs.apply(tuple, axis=1).tolist() == list(combinations(names, 2))
+        for _, pair in joint.groupby(["group_1", "group_2"]):
+            assert (pair["rows_left_out"] == 0).all()
+            for side in (1, 2):
+                mine = alone[alone["group"] == pair[f"group_{side}"].iloc[0]]["rows"].to_numpy()
+                found = pair.groupby(f"allele_count_{side}")["rows"].sum()
+                np.testing.assert_allclose(
+                    found.reindex(range(13), fill_value=0.0), mine, rtol=1e-9, atol=1e-12
+                )
+    frequencies = ge.open_cohort(made["FI"].store).frequencies(by="population")
+    said = frequencies.joint_spectra(12)
+    assert said["rows"].sum() == pytest.approx(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--fst",), "--fst is of groups; name their columns with --by"),
+        (("--sfs=10",), "--sfs is of groups or sites; name columns with --by, or add --site-fst"),
+        (("--by=sex", "--joint-sfs"), "--joint-sfs needs the alleles to project to; add --sfs"),
+    ],
+)
+def test_groups_need_names(cli: Cli, made: dict[str, Made], tmp_path: Path, options, says):
+    ran = cli("freq", made["FI"].store, *options, "--out", tmp_path / "out")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
-    assert "--fst and --sfs are of groups; name their columns with --by" in ran.err
+    assert says in ran.err
 
 
 def test_sites_of_a_cohort_are_none(cli: Cli, made: dict[str, Made], tmp_path: Path):

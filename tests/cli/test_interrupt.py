@@ -46,6 +46,7 @@ def writing(folder: Path) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("moment", [begun, writing])
 @pytest.mark.parametrize("overwrite", [False, True], ids=["new", "overwrite"])

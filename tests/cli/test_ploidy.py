@@ -54,6 +54,29 @@ def test_dosages_of_males_on_x(cli, simulated, tmp_path):
     assert not same[on_x & (tables["0/2"]["ERRCODE"] == ".").to_numpy()].any()
 
 
+def test_imputed_dosages_of_every_kind_of_rows(cli, tmp_path):
+    imputed = sex_contigs.simulate(tmp_path, people=60, seed=32, most_alts=1, imputed=True)
+    done = cli("dosages", imputed.store.path, "--out", tmp_path / "dosages", "--by", "sex")
+    assert done.code == 0, done.err
+    kinds = np.array([kind for _, _, kind in imputed.rows])
+    of_all, of_males = (
+        table(tmp_path / "dosages" / f"dosages{group}.afreq") for group in ("", ".M")
+    )
+    assert (of_all["MACH_R2"] == "NA").tolist() == np.isin(kinds, ["x", "mt"]).tolist()
+    same = (of_all["OBS_CT"] == of_males["OBS_CT"]).to_numpy()
+    assert same.tolist() == (kinds == "y").tolist()
+    done = cli(
+        *("gwas", imputed.store.path, "--trait", "trait", "--out", tmp_path / "gwas"),
+        *("--dosages", "--min-info", "0.1", "--x-males", "0/1", "--formats", "plink"),
+    )
+    assert done.code == 0, done.err
+    tested = table(tmp_path / "gwas" / "gwas.trait.glm.linear")
+    assert {"1", "X", "Y", "MT"} <= set(tested.loc[tested["ERRCODE"] == ".", "#CHROM"])
+    done = cli("dosages", imputed.store.path, "--one-round", "--out", tmp_path / "once")
+    assert done.code == 0, done.err
+    assert len(table(tmp_path / "once" / "dosages.afreq")) == 6
+
+
 def test_other_dosages_are_refused(cli, simulated, tmp_path):
     done = cli(
         *("gwas", simulated.store.path, "--trait", "trait", "--out", tmp_path / "out"),

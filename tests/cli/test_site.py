@@ -16,10 +16,10 @@ from genome_eu.disclosure.case import Case
 from genome_eu.disclosure.ledger import Ledger
 from genome_eu.disclosure.policy import load_policy
 from genome_eu.disclosure.review import collect
+from genome_eu.federation.daemon.settings import read_settings
+from genome_eu.federation.daemon.status import StatusFile, read_status
 from genome_eu.federation.keys import SecretKeys, write_public
 from genome_eu.federation.roster import pinned_roster, sign_roster
-from genome_eu.federation.settings import read_settings
-from genome_eu.federation.status import StatusFile, read_status
 from tests.cli.running import Ran, contents
 from tests.disclosure.held_answers import COHORT, events, hold, plan_of
 from tests.federation.small_sites import Made

@@ -175,7 +175,7 @@ def test_clumps_of_a_gwas(cli: Cli, made, toml, tmp_path):
         (("prune", "--window", "wide"), 2, "window 'wide': give a number of rows, or bases"),
         (("prune", "--r2", "1.5"), 2, "r2 is 1.5; give at least 0 and less than 1"),
         (("prune", "--missing", "no"), 2, "missing='no': choose pairwise or fill"),
-        (("clump", "--gwas", "."), 3, "no gwas.parquet there"),
+        (("clump", "--gwas", "."), 3, "no gwas.parquet or meta.parquet there"),
         (("clump", "--gwas", ".", "--p1", "2"), 2, "p1 is 2; give more than 0, at most 1"),
         (("project", "--pca", "."), 3, "no pca.parquet there"),
     ],

@@ -100,9 +100,38 @@ def test_binary(cli: Cli, toml: Path, tmp_path: Path):
     assert "A1FREQ_CASES" in header
 
 
+def test_a_small_site_is_predicted_for(cli: Cli, stores: dict[str, Path], tmp_path: Path):
+    """It fits nothing in step 1: the weights are those of the other sites, whoever is in it."""
+    dosage = simulate.dosages(ROWS, 30, 0.01, 5)
+    small = simulate.write_store(tmp_path / "LU", dosage, simulate.people(dosage, 5))
+    lines = ['name = "three"']
+    for name, store in {**stores, "LU": small}.items():
+        lines += ["[[site]]", f'name = "{name}"', f'cohort = "{store}"', 'policy = "open-data"']
+    toml = tmp_path / "federation.toml"
+    toml.write_text("\n".join(lines) + "\n")
+    asked = ("gwas", toml, *ASKED, *STEP_ONE)
+    ran = cli(*asked, "--out", tmp_path / "all")
+    assert (ran.code, ran.err.count("\n")) == (4, 1), ran.err
+    assert "site LU" in ran.err
+    assert "(smallest_site)" in ran.err
+    out = tmp_path / "larger"
+    ran = cli(*asked, "--smallest-site", 31, "--out", out)
+    assert ran.code == 0, ran.err
+    found = read_gwas(out / "gwas.parquet")
+    assert json.loads(found.attrs["wgr"])["people predicted for only"] == {"complete": 30}
+    # Everybody takes part in step 2.
+    called = found["variant_linreg_n"].values
+    assert called.max() == 2 * PEOPLE + 30
+    ran = cli(*asked, "--smallest-site", 999, "--out", tmp_path / "none")
+    assert (ran.code, ran.err.count("\n")) == (3, 1), ran.err
+    assert "every site has fewer than 999 people" in ran.err
+
+
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
+        (("--smallest-site", "60"), 2, "add --model wgr"),
+        (("--model", "wgr", "--smallest-site", "-1"), 2, "smallest_site=-1"),
         (("--folds", "3"), 2, "add --model wgr"),
         (("--model", "wgr", "--folds", "1"), 2, "folds=1"),
         (("--model", "wgr", "--wgr", "nowhere"), 3, "no whole-genome regression there"),

@@ -319,6 +319,37 @@ class TestDamage:
         store.read(slice(0, 101))
         assert len(checked) == 3 + 13
 
+    def test_rows_that_were_chosen_are_read_once_while_their_file_stays(self, blocks, monkeypatch):
+        store, dosage = blocks
+        decoded = []
+        read = arrays.ChunkReader.read
+
+        def reading(reader, chunk):
+            decoded.append(chunk)
+            return read(reader, chunk)
+
+        monkeypatch.setattr(arrays.ChunkReader, "read", reading)
+        chosen = np.array([3, 9, 40])
+        for rows in (chosen, chosen[[2, 0]], chosen[[1, 1, 2]]):
+            found = store.read(rows, backend="reference").dosages()
+            np.testing.assert_array_equal(found, dosage[rows])
+        assert decoded == [0, 1, 5]
+        other = np.array([3, 9, 10, 11])
+        np.testing.assert_array_equal(store.read(other, "reference").dosages(), dosage[other])
+        assert decoded == [0, 1, 5, 1]
+        shutil.copy(packed_chunk(store, 4), packed_chunk(store, 0))
+        with pytest.raises(SourceError, match="rows 0 to 7, is damaged"):
+            store.read(chosen)
+
+    def test_rows_that_were_chosen_take_little_memory(self, blocks, monkeypatch):
+        store, dosage = blocks
+        two_rows = store.read(slice(0, 2)).packed.nbytes
+        monkeypatch.setattr("genome_eu.cohort.chunks._KEPT_BYTES", two_rows)
+        rows = np.array([3, 9, 40])
+        for _ in range(2):
+            np.testing.assert_array_equal(store.read(rows, "reference").dosages(), dosage[rows])
+        assert list(store._packed._chosen) == [1, 5]
+
     def test_a_chunk_that_was_wrong_is_checked_again(self, blocks):
         store, dosage = blocks
         chunk = packed_chunk(store, 0)

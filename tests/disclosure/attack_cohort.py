@@ -25,7 +25,7 @@ from genome_eu.federation.parameters.pca import ProjectionParameters
 from genome_eu.federation.parameters.variants import VariantListParameters
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.site import Site
-from genome_eu.federation.state import SiteState
+from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import Aggregate, concatenate
 from genome_eu.stats.counts import GenotypeCounts

@@ -16,7 +16,7 @@ from genome_eu.disclosure import Facts, Policy, load_policy
 from genome_eu.disclosure.rules import RULES, filters, logistic, scores, wgr
 from genome_eu.errors import Refused
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes, HaploidCounts, group_sizes
-from genome_eu.stats.dosages import DosageCounts
+from genome_eu.stats.dosages import DOSAGE_COUNTS
 from genome_eu.stats.ld import FilledSums, PairwiseSums
 from genome_eu.stats.linear import DOSAGE_SUMS, CompleteSums, DesignSums, MeanSums, RawSums
 from genome_eu.stats.pca import ProjectionSums, ScoreMoments
@@ -556,7 +556,7 @@ def test_every_statistic_is_refused_for_one_person_or_has_no_people():
     """So that a new rule without a check on people is noticed."""
     covered = {GroupSizes, GenotypeCounts, DesignSums, *KINDS, TraitMoments}
     covered |= {PairwiseSums, FilledSums}  # tests/disclosure/test_pairs.py
-    covered |= {DosageCounts, *DOSAGE_SUMS}  # tests/disclosure/test_dosages.py
+    covered |= {*DOSAGE_COUNTS, *DOSAGE_SUMS}  # tests/disclosure/test_dosages.py
     covered |= set(logistic.RULES)  # tests/disclosure/test_logistic.py
     covered |= set(wgr.RULES)  # tests/disclosure/test_wgr.py
     covered |= {HaploidCounts}  # tests/disclosure/test_ploidy.py

@@ -6,6 +6,7 @@ under the floors of the default policy, which refuses it.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from genome_eu.federation.parameters.pca import ProjectionParameters
 from genome_eu.federation.parameters.scores import ScoreDistributionParameters
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.site import Site
-from genome_eu.federation.state import SiteState
+from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import logistic, variants
 from genome_eu.stats.aggregate import Aggregate, concatenate
 from genome_eu.stats.ld import FilledSums
@@ -53,10 +54,9 @@ A, B = 50, 51
 SPREAD = np.sqrt(0.5)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def make_chosen(folder: Path) -> Made:
     """One site of which every honest question can be asked."""
-    folder, dosage = tmp_path_factory.mktemp("chosen"), genotypes("FI", PEOPLE)
+    dosage = genotypes("FI", PEOPLE)
     dosage[B] = dosage[A]
     dosage[B, 30] = (dosage[A, 30] + 1) % 3
     table = sample_table("FI", dosage)
@@ -68,6 +68,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     store = folder / "fi.vcz"
     import_genotypes(bed, store, samples=folder / "FI.tsv", build="GRCh38")
     return Made("FI", store, bed, table, dosage)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_chosen(tmp_path_factory.mktemp("chosen"))
 
 
 @pytest.fixture(scope="module")

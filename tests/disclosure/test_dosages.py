@@ -88,7 +88,7 @@ def test_rows_of_an_association(missing, seed, policy, kind):
 @given(st.sampled_from((0.0, 0.05, 0.3)), st.integers(0, 2**32 - 1), policies())
 def test_sums_of_dosages(missing, seed, policy):
     dosage = drawn(missing, seed)
-    part = dosages.summarize(simulate.dense(dosage), np.zeros(PEOPLE, int))
+    part = dosages.summarize(simulate.dense(dosage), np.zeros(PEOPLE, int), 1)
     for found in (
         RULES[dosages.DosageCounts](part, policy, Facts(people=PEOPLE))[0],
         published(part, policy, None),
@@ -104,7 +104,8 @@ def test_sums_of_dosages(missing, seed, policy):
                 or (uncertain and size < policy.genotype_floor)
                 for size in classes
             )
-            assert (found.alleles_shown[row], found.genotypes_shown[row]) == (alleles, genotypes)
+            shown = found.alleles_shown[row, 0], found.genotypes_shown[row, 0]
+            assert shown == (alleles, genotypes)
         for item in fields(found):
             hidden = {"alleles": ~found.alleles_shown, "genotypes": ~found.genotypes_shown}
             if item.metadata["gate"] in hidden:
@@ -177,9 +178,102 @@ def test_rows_of_score_tests(missing, seed, policy, effects, cases):
     np.testing.assert_array_equal(total.shown, found.shown)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from((0.0, 0.05, 0.3)), st.integers(0, 2**32 - 1), policies())
+def test_sums_of_dosages_where_some_are_haploid(missing, seed, policy):
+    """Floors count alleles of both, and people of each ploidy."""
+    policy = policy.model_copy(update={"min_people": min(policy.min_people, 25)})
+    dosage = drawn(missing, seed)
+    haploid = np.arange(PEOPLE) % 2 == 0
+    part = dosages.summarize_haploid(
+        simulate.haploid_dense(dosage, haploid), np.zeros(PEOPLE, int), 1, haploid
+    )
+    for found in (
+        RULES[dosages.HaploidDosageCounts](part, policy, Facts(people=PEOPLE))[0],
+        published(part, policy, None),
+    ):
+        for row in range(ROWS):
+            tails, people, classes = np.zeros((2, 2)), [], []
+            for single in (True, False):
+                known = dosage[row][(haploid == single) & (dosage[row] >= 0)]
+                calls = oracle.hard_calls(known)
+                calls = calls[(calls >= 0) & ~(single & (calls == 1))]
+                for place, values in enumerate((known, calls)):
+                    alleles = np.array([values.sum(), (2 - values).sum()])
+                    tails[:, place] += alleles / 2 if single else alleles
+                people += [known.size, calls.size]
+                possible = (0, 2) if single else (0, 1, 2)
+                classes += [int((calls == copies).sum()) for copies in possible if known.size]
+            few = any(0 < size < policy.min_people for size in people)
+            for copies, certain in tails:
+                few |= small(copies, policy.allele_floor, policy)
+                few |= copies > 0 and certain < policy.allele_floor
+            uncertain = sum(people[::2]) > sum(people[1::2])
+            rare = any(
+                small(size, policy.genotype_floor, policy)
+                or (uncertain and size < policy.genotype_floor)
+                for size in classes
+            )
+            shown = found.alleles_shown[row, 0], found.genotypes_shown[row, 0]
+            assert shown == (not few, not few and not rare)
+        for item in fields(found):
+            hidden = {"alleles": ~found.alleles_shown, "genotypes": ~found.genotypes_shown}
+            if item.metadata["gate"] in hidden and item.name != "lost":
+                assert not getattr(found, item.name)[hidden[item.metadata["gate"]]].any(), item.name
+
+
+@pytest.mark.parametrize("halved", [False, True])
+@pytest.mark.parametrize("carriers", [9, 10, 19, 20])
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_few_males_who_carry_an_allele_are_not_told_by_counting_twice(halved, carriers, exchanged):
+    """Whichever allele, and however their dosages count: as hard calls on X are judged."""
+    people = 200
+    haploid = np.arange(people) < 100
+    dosage = np.zeros((1, people))
+    dosage[0, :carriers] = 2.0
+    dosage = 2 - dosage if exchanged else dosage
+    block = simulate.haploid_dense(dosage, haploid, halved=halved)
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, people, 1))
+    design = linear.design(x, y, site_effects=True)
+    group = Facts(people=people, leverage=0.1, halved=100 * halved)
+    known = Facts(people=people, groups=(group,), haploid=True)
+    part = linear.summarize_mean(block, design, linear.DosageMeanSums)
+    found, _ = RULES[linear.DosageMeanSums](part, DEFAULT, known)
+    # The floor is doubled: at 0 and 2 a male counts as two, at 0 and 1 as one.
+    counted = carriers if halved else 2 * carriers
+    assert found.shown.item() == (counted >= 2 * DEFAULT.association_floor)
+
+
+def test_what_follows_a_score_test_is_judged_alike_where_some_are_haploid():
+    """Else a row that was shown would be refused, or the other way round."""
+    people = 200
+    haploid = np.arange(people) % 2 == 0
+    y = (np.arange(people) % 4 < 2).astype(float)[:, None]
+    halved = np.array([[50, 50]])
+    rng = np.random.default_rng(2)
+    dosage = np.where(rng.random((80, people)) < rng.beta(0.5, 2, (80, 1)), 2.0, 0.0)
+    dosage[::2] = np.clip(dosage[::2] + rng.choice([0, 0.02, -0.02], (40, people)), 0, 2)
+    dosage[1::4] = 2 - dosage[1::4]
+    block = simulate.haploid_dense(dosage, haploid, halved=True)
+    design = logistic.design(np.empty((people, 0)), y, site_effects=True)
+    fitted = logistic.fit_people(design, np.zeros((1, design.width)))
+    classes = (Facts(people=100, halved=50), Facts(people=100, halved=50))
+    trait = Facts(people=people, leverage=0.1, groups=classes, weighing=people)
+    known = Facts(people=people, groups=(trait,), haploid=True)
+    part = logistic.summarize_score(block, fitted, logistic.DosageScoreSums)
+    found, _ = RULES[logistic.DosageScoreSums](part, DEFAULT, known)
+    alleles = logistic.fewest_alleles(block, np.zeros(80, np.int64), design, halved, dosages=True)[
+        :, :4
+    ]
+    judged = below(alleles, 2 * DEFAULT.association_floor, DEFAULT).any(axis=1)
+    np.testing.assert_array_equal(found.shown[:, 0], ~judged)
+    assert 0 < found.shown.sum() < 80
+
+
 def test_few_people_are_refused():
     dosage = drawn(0.0, 1)[:, : DEFAULT.min_people - 1]
-    part = dosages.summarize(simulate.dense(dosage), np.zeros(dosage.shape[1], int))
+    part = dosages.summarize(simulate.dense(dosage), np.zeros(dosage.shape[1], int), 1)
     with pytest.raises(Refused, match="fewer than"):
         RULES[dosages.DosageCounts](part, DEFAULT, Facts())
     for kind in SUMMARIZE:

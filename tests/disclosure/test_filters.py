@@ -15,7 +15,7 @@ from genome_eu.federation.parameters.counts import GenotypeCountsParameters
 from genome_eu.federation.parameters.filters import PeopleFilters, RemovedPeopleParameters
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.site import Site
-from genome_eu.federation.state import SiteState
+from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.counts import GenotypeCounts
 from genome_eu.stats.qc.removal import PERSON_REASONS, RemovedPeople

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from genome_eu.disclosure import chain
 from genome_eu.disclosure.ledger import EVENTS, Head, Ledger
 from genome_eu.errors import LedgerError, UsageError
+from tests.federation.mutations import rewrite
 
 
 def filled(path: Path | None, lines: int = 4) -> Ledger:
@@ -132,7 +133,7 @@ def test_every_change_of_one_byte_is_found(path):
     for place in range(len(content)):
         flip = 1 << place % 8
         content[place] ^= flip
-        path.write_bytes(content)
+        rewrite(path, content)
         with pytest.raises(LedgerError, match=r"ledger .*ledger\.jsonl: line [1-4]: it "):
             Ledger(path).verify()
         content[place] ^= flip
@@ -232,7 +233,7 @@ def test_a_line_that_a_crash_left_unfinished_is_cut_off_and_noted(path):
     content = path.read_bytes()
     start = content.index(b"\n") + 1
     for end in range(start + 1, len(content)):
-        path.write_bytes(content[:end])
+        rewrite(path, content[:end])
         ledger = Ledger(path)
         with pytest.raises(LedgerError, match="line 2: it is unfinished, as a crash leaves it"):
             ledger.verify()

@@ -13,7 +13,7 @@ import pytest
 from genome_eu.federation.bundle import Bundle
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.cover import read_cover
-from genome_eu.federation.desk import Desk
+from genome_eu.federation.daemon.desk import Desk
 from genome_eu.federation.parameters.counts import GroupSizesParameters
 from genome_eu.federation.parameters.linear import TraitMomentsParameters
 from genome_eu.federation.plan import Ask, Plan

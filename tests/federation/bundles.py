@@ -30,6 +30,7 @@ from genome_eu.federation.plan import FORMAT, Plan, array_digest
 from genome_eu.federation.secure_sum import Floors
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.counts import GroupSizes
+from tests.federation.mutations import rewrite
 
 COHORT = "c" * 64
 
@@ -159,7 +160,7 @@ def read_all(path: Path) -> tuple[dict[str, Any], dict[str, tuple[str, tuple[int
 
 def same_or_refused(path: Path, content: bytes, sound: Any) -> bool:
     """Whether damaged `content` is refused; else it must read exactly as the sound bundle."""
-    path.write_bytes(content)
+    rewrite(path, content)
     try:
         found = read_all(path)
     except BundleError:

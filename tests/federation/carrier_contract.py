@@ -45,6 +45,7 @@ class CarrierContract:
         with self.opened(made, tmp_path, floors_file(tmp_path)) as eu:
             yield eu
 
+    @pytest.mark.slow
     def test_all_questions_give_the_same_numbers(self, eu, made, tmp_path):
         cohorts = {name: ge.open_cohort(site.store) for name, site in made.items()}
         expected = ge.federate(cohorts, policy=floors_file(tmp_path))

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.federation.demo_run import demo
 from tests.federation.small_sites import PEOPLE, Made, make
-
-__all__ = ["demo"]
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from genome_eu.federation.bundle.tar import tar_end, tar_header
@@ -361,3 +362,10 @@ def ledger_edited(content: bytes, rng: random.Random) -> bytes:
             rng.randrange(len(lines)), rng.choice((b"", b"{}", b"\xff", lines[at], b"[" * 5000))
         )
     return b"\n".join(lines) + rng.choice((b"\n", b"\n", b"\n", b"", b"\n\n", b"torn"))
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """Other bytes at a path, in a new file: one that is cut and written again, some file systems
+    bring to the disk first, which takes milliseconds."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)

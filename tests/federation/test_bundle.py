@@ -83,12 +83,11 @@ def plausible(kind: type[Aggregate], rows: int, seed: int) -> Aggregate:
             values[item.name] = rng.integers(40, 60, shape).astype(dtype)
     if "trait_group" in values:
         values["trait_group"][:] = 0
-    for name in ("people", "called", "people_total"):
+    for name in ("people", "called", "imputed", "people_total"):
         if name in values:
             values[name] = np.full_like(values[name], 200)
     if "dosage_sum" in values:
         values["dosage_sum"][:], values["dosage_square"][:] = 150.25, 190.5
-        values["hard_called"][:], values["hard_count"][:] = 190, 140
     return kind(**values)
 
 
@@ -569,6 +568,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, Any]]:
     return [((path := make(folder / "a.tar")).read_bytes(), read_all(path)) for make in MAKERS]
 
 
+@pytest.mark.slow
 @given(
     which=st.integers(0, len(MAKERS) - 1),
     cuts=st.lists(

@@ -9,7 +9,7 @@ import pytest
 
 import genome_eu as ge
 from genome_eu.errors import BadInput, UsageError
-from genome_eu.federation.settings import read_settings
+from genome_eu.federation.daemon.settings import read_settings
 from genome_eu.federation.site import Site, read_callable
 
 BED = b"track name=callable\nchr1\t0\t100\nchrM\t5\t9\n"

@@ -26,6 +26,7 @@ from genome_eu.federation.plan import Plan
 from genome_eu.federation.roster import sign_roster, verify_roster
 from tests.federation import messages
 from tests.federation.keyed import KEYS, flips, keyed_roster, roster_text, sealed_by
+from tests.federation.mutations import rewrite
 
 
 def everything(path: Path) -> Any:
@@ -95,7 +96,7 @@ def test_changed_bytes_of_a_sealed_plan_with_inputs_are_noticed(tmp_path: Path):
             read_cover(damaged, roster)
     whole, rng = sealed.read_bytes(), random.Random(4)
     for place in rng.sample(range(len(whole)), 500):
-        sealed.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        rewrite(sealed, whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         with pytest.raises(BundleError):
             unseal(sealed, cover, KEYS["FI"], opened, 2**20)
         assert not opened.exists()
@@ -122,7 +123,7 @@ def test_ten_thousand_changed_bytes_of_a_large_roster_are_noticed(tmp_path: Path
     for _ in range(100):
         damaged = bytearray(content)
         damaged[rng.randrange(len(content))] ^= rng.randrange(1, 256)
-        path.write_bytes(damaged)
+        rewrite(path, damaged)
         with pytest.raises(BadInput):
             verify_roster(path)
 

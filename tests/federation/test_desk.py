@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from genome_eu.federation.carriers.stores.folder import FolderStore
 from genome_eu.federation.cover import read_cover
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.roster import read_roster
@@ -312,3 +313,36 @@ def test_words_of_a_refusal_are_in_the_log_and_the_ledger(here, caplog):
     assert "class of fewer than 5 people" in caplog.text
     entry = next(one for one in desk.airlock.ledger.entries() if one.event == "refusal")
     assert "class of fewer than 5 people" in json.dumps(dict(entry.fields))
+
+
+# -- many rounds -------------------------------------------------------------------------------
+
+
+def test_a_look_costs_the_same_after_many_rounds_and_finds_each_that_is_asked_anew(
+    here, monkeypatch
+):
+    plans = [asked(SIZES, SITES, number=number) for number in range(30)]
+    for one in plans:
+        here.ask(one)
+    desk = here.desk()
+    assert desk.attend() == len(plans)
+    listed = []
+    entries = FolderStore.entries
+    monkeypatch.setattr(
+        FolderStore, "entries", lambda store, place: listed.append(place) or entries(store, place)
+    )
+    assert desk.attend() == 0
+    assert 2 < len(listed) <= 10, "everything, the study, and eight of its rounds"
+    # In turn: within four looks each of the thirty, and what is new at once.
+    for one in (plans[3], plans[20]):
+        here.remove(one, HUB, "plan")
+        here.remove(one, "ES", "answer")
+        here.ask(one)
+        looks = 0
+        while not here.files(one, "ES", "answer"):
+            desk.attend()
+            looks += 1
+        assert looks <= 4
+    later = asked(SIZES, SITES, number=30)
+    here.ask(later)
+    assert desk.attend() == 1

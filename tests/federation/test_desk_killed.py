@@ -25,6 +25,7 @@ from tests.federation.interruptions import ROOM, full_at, killed_at
 __all__ = ["here", "plan"]
 
 
+@pytest.mark.slow
 def test_killed_before_any_change_it_goes_on_from_there(here, plan, tmp_path):
     here.ask(plan)
     whole = here.copied(tmp_path / "whole")
@@ -40,6 +41,7 @@ def test_killed_before_any_change_it_goes_on_from_there(here, plan, tmp_path):
         shutil.rmtree(mine.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disk", ["site", "exchange"])
 def test_with_a_full_disk_it_waits_and_goes_on_when_there_is_room(here, plan, tmp_path, disk):
     calls = ROOM if disk == "site" else ((FolderStore, "write"),)

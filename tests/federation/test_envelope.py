@@ -35,6 +35,7 @@ from tests.federation.keyed import (
     keyed_roster,
     sealed_by,
 )
+from tests.federation.mutations import rewrite
 
 SEGMENT = 65_536 + 28
 LIMIT = 2**30
@@ -249,11 +250,11 @@ def test_every_flipped_byte_of_a_sealed_message_is_detected(tmp_path: Path, rost
     cover, sealed = sealed_by("hub", tmp_path, roster, b"some numbers" * 20)
     content = sealed.read_bytes()
     for damaged in flips(content, (0x01, 0x80)):
-        sealed.write_bytes(damaged)
+        rewrite(sealed, damaged)
         with pytest.raises(BundleError, match="is not what hub signed; fetch it again"):
             opened(sealed, cover)
     for length in range(len(content)):
-        sealed.write_bytes(content[:length])
+        rewrite(sealed, content[:length])
         with pytest.raises(BundleError, match="is not what hub signed"):
             opened(sealed, cover)
     sealed.write_bytes(content + b"\0")

@@ -23,7 +23,7 @@ from genome_eu.federation.parameters.filters import (
 )
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.site import Site
-from genome_eu.federation.state import SiteState
+from genome_eu.federation.site.state import SiteState
 from genome_eu.stats.qc.removal import PERSON_REASONS, RemovedPeople
 from genome_eu.stats.qc.removed import RemovedCounts, count_removed
 from tests.federation.policies import NO_MEMORY, changed
@@ -60,14 +60,17 @@ class TestFile:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("[people]\nmin_callrate = 1", r"qc.toml: people.min_callrate: Extra inputs are not"),
+            (
+                "[people]\nmin_callrate = 1",
+                r"qc.toml: people.min_callrate: there is no such limit; .*min_call_rate",
+            ),
             ("[people]\nmin_call_rate = 97", "people.min_call_rate: .* less than or equal to 1"),
             ("[people]\nunrelated = 0.01", "people.unrelated: .* greater than or equal to 0.0442"),
             ("[people]\nmin_f = 0.2\nmax_f = 0.1", "people: min_f is above max_f"),
             ("[people]\nmax_heterozygosity_sd = inf", "people.max_heterozygosity_sd"),
             ("[variants]\nhwe_by = ['sex']", "variants: hwe_by needs hwe"),
             ("[variants]\nmin_maf = nan", "variants.min_maf"),
-            ("[rows]\n", "rows: Extra inputs"),
+            ("[rows]\n", "rows: there is no such limit; there are people: "),
             ("people", "is not TOML"),
         ],
     )

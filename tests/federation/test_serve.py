@@ -20,16 +20,16 @@ import pytest
 import genome_eu as ge
 from genome_eu.errors import BadInput, NoAnswer, PolicyError
 from genome_eu.federation.answers import ANSWERING
-from genome_eu.federation.desk import Desk
+from genome_eu.federation.daemon.desk import Desk
+from genome_eu.federation.daemon.serve import open_desk, serve
+from genome_eu.federation.daemon.settings import read_settings
+from genome_eu.federation.daemon.status import read_status
 from genome_eu.federation.parameters.counts import GroupSizesParameters
 from genome_eu.federation.parameters.linear import LinearParameters, TraitMomentsParameters
 from genome_eu.federation.parameters.pca import ProjectionParameters
 from genome_eu.federation.parameters.variants import VariantListParameters
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.roster import accept_roster, sign_roster
-from genome_eu.federation.serve import open_desk, serve
-from genome_eu.federation.settings import read_settings
-from genome_eu.federation.status import read_status
 from genome_eu.stats.counts import GroupSizes
 from genome_eu.stats.linear import DesignSums
 from genome_eu.stats.pca import ProjectionSums
@@ -367,6 +367,7 @@ def test_a_socket_that_listens_would_be_found(tmp_path):
         assert sorted(one.split()[0] for one in found) == ["tcp", "unix"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
 def test_sites_in_processes_listen_on_nothing_and_stop_on_sigterm(made, tmp_path):
     path = roster(tmp_path, list(made), timeout_s=WAIT_S, secure_sum=True)

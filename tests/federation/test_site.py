@@ -29,10 +29,10 @@ from genome_eu.federation.parameters.counts import GenotypeCountsParameters, Gro
 from genome_eu.federation.parameters.linear import LinearParameters, TraitMomentsParameters
 from genome_eu.federation.parameters.pca import ProjectionParameters, ScoresParameters
 from genome_eu.federation.parameters.variants import VariantListParameters
-from genome_eu.federation.people import People
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.site import Site
-from genome_eu.federation.state import SiteState
+from genome_eu.federation.site.people import People
+from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import AGGREGATES
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes
@@ -574,6 +574,8 @@ def test_every_statistic_is_described(fi):
             "linear_raw_dosage",
             "linear_complete_dosage",
             "dosage_counts",
+            "haploid_dosage_counts",
+            "logistic_stratified_dosage",
             "logistic_null",
             "logistic_score",
             "logistic_score_raw",

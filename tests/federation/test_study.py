@@ -78,6 +78,7 @@ def opened(roster_file: Path, folder: Path, die_at: tuple[int, str] | None = Non
     return eu
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_study_that_died_in_any_round_asks_only_what_is_missing(
     roster_file, tmp_path, question, answered
@@ -135,6 +136,7 @@ def test_over_the_exchange_a_study_continues_after_its_coordinator_died(
     assert_same_numbers(found, expected)
 
 
+@pytest.mark.slow
 def test_killed_before_any_change_the_coordinator_goes_on_from_there(made, tmp_path, answered):
     """Sites that have answered are not asked again, whatever it has kept of their answers."""
     path = roster(tmp_path, list(SITES), secure_sum=True)

@@ -23,7 +23,7 @@ from genome_eu.federation.answer import Answer, from_bundle
 from genome_eu.federation.bundle import Bundle
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.coordinator import Federation
-from genome_eu.federation.desk import Desk
+from genome_eu.federation.daemon.desk import Desk
 from genome_eu.federation.parameters.counts import GenotypeCountsParameters
 from genome_eu.federation.parameters.linear import TraitMomentsParameters
 from genome_eu.federation.plan import Ask, Plan
@@ -160,6 +160,7 @@ QUESTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_secure_sum_gives_the_numbers_of_a_plain_one(masked, made, question):
     eu, _ = masked
@@ -184,6 +185,7 @@ def test_a_linear_model_in_one_round_is_refused(masked):
         eu.on_rows(GIVEN).in_one_round().gwas("ldl", missing="drop")
 
 
+@pytest.mark.slow
 def test_a_row_to_condition_on_is_imputed_as_in_the_pooled_people_or_refused(masked, made):
     """Row 8 lacks a call at each site: its mean is a site's own, which one intercept is not."""
     eu, _ = masked
@@ -266,6 +268,7 @@ def desks(four: dict[str, Made], folder: Path, *names: str) -> list[Desk]:
     return [desk_of(four[name], folder, "open-data") for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "masked"])
 def test_a_study_goes_on_without_a_site_that_stays_away(four, tmp_path, secure):
     path = roster(tmp_path, list(four), timeout_s=1.5, secure_sum=secure)
@@ -357,6 +360,7 @@ def waiting(made, tmp_path) -> tuple[Path, Plan]:
     return folder, plan
 
 
+@pytest.mark.slow
 def test_a_site_killed_in_a_secure_sum_sends_the_same_bytes(waiting, made, tmp_path):
     folder, plan = waiting
     step, died = 0, True
@@ -374,7 +378,7 @@ def test_a_site_killed_in_a_secure_sum_sends_the_same_bytes(waiting, made, tmp_p
         assert events(desk) == ["request", "ready", "release", "delivered"], step
         assert int(whole.trait_people[0]) == sum(len(site.table) for site in made.values())
         shutil.rmtree(mine)
-        step += 4
+        step += 5
     assert step > 20
 
 
@@ -412,7 +416,7 @@ def test_whoever_was_ready_under_other_floors_does_not_answer(waiting, made, tmp
     folder, plan = waiting
     with contextlib.ExitStack() as aside:
         kept = aside.enter_context(pytest.MonkeyPatch.context())
-        kept.setattr("genome_eu.federation.inbox.Inbox.ready_messages", lambda *_: None)
+        kept.setattr("genome_eu.federation.daemon.inbox.Inbox.ready_messages", lambda *_: None)
         assert desk_of(made["ES"], folder, "open-data").attend() == 0
     policy = policy_file(tmp_path, name="stricter", min_people=20, **NO_MEMORY)
     desk = desk_of(made["ES"], folder, policy)

@@ -25,7 +25,7 @@ from genome_eu.errors import BadInput, NoAnswer, Refused
 from genome_eu.federation.bundle import Bundle
 from genome_eu.federation.carriers.stores.folder import FolderStore
 from genome_eu.federation.cover import Cover, read_cover
-from genome_eu.federation.desk import Desk
+from genome_eu.federation.daemon.desk import Desk
 from genome_eu.federation.envelope import unseal
 from genome_eu.federation.parties import Roster
 from genome_eu.federation.roster import read_roster
@@ -261,18 +261,13 @@ def test_what_passes_is_approved_or_is_refused_and_nothing_else_ever_leaves(
         # Approved by each site's data officer: it leaves, as it was seen.
         plan = cases["FI"].plan
         assert f"{cases['FI'].answer[:12]}" in site_command(tmp_path, "FI", "review")
-        for site, case in cases.items():
-            out = site_command(
-                tmp_path,
-                site,
-                "approve",
-                case.plan[:12],
-                "--answer",
-                case.answer[:16],
-                "--who",
-                "Ada",
-            )
-            assert out == f"plan {case.plan[:12]} approved: bundle {case.answer[:12]} may leave\n"
+        case = cases["FI"]
+        words = (case.plan[:12], "--answer", case.answer[:16], "--who", "Ada")
+        out = site_command(tmp_path, "FI", "approve", *words)
+        assert out == f"plan {plan[:12]} approved: bundle {case.answer[:12]} may leave\n"
+        for site in ("ES", "IT"):
+            ledger = whole.desks[site].airlock.ledger
+            review.approve(whole.state(site), cases[site].plan, "Ada", ledger)
         whole.until(lambda: whole.sent("answer") == passed | {(s, "answer", plan) for s in SITES})
         result = whole.answered(eu.frequencies)
         assert result.attrs["policies"] == '["five"]'

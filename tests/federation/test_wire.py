@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from genome_eu.cohort import CohortStore, open_store
 from genome_eu.demo.people import SITES, TRAIT
-from genome_eu.demo.run import HUB, Demo
+from genome_eu.demo.run import HUB, Demo, run
 from genome_eu.federation import secure_sum
 from genome_eu.federation.bundle import Bundle
 from genome_eu.federation.carriers.post import Post
@@ -36,6 +36,7 @@ from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.roster import verify_roster
 from genome_eu.stats.aggregate import AGGREGATES, declared, dimension_sizes
+from tests.cli.running import half_made
 from tests.oracles import counts as oracle
 
 pytestmark = pytest.mark.slow
@@ -52,6 +53,12 @@ class Message:
 
     cover: Cover
     clear: Path
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demonstration: four sites in four processes, three questions."""
+    return run(tmp_path_factory.mktemp("demo") / "run", lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -149,13 +156,14 @@ class Needles:
         """The needles that occur, by family."""
         found = []
         haystack = np.frombuffer(content, np.uint8)
-        for place in _likely(haystack, self._table):
-            word = haystack[place : place + 8].view("<u8")[0]
-            first = np.searchsorted(self._keys, word, side="left")
-            last = np.searchsorted(self._keys, word, side="right")
-            for number, line in self._which[first:last]:
+        places = _likely(haystack, self._table)
+        words = haystack[places[:, None] + np.arange(8)].view("<u8")[:, 0]
+        first = np.searchsorted(self._keys, words, side="left")
+        last = np.searchsorted(self._keys, words, side="right")
+        for hit in np.flatnonzero(last > first):
+            for number, line in self._which[first[hit] : last[hit]]:
                 _, needles, start = self._parts[number]
-                needle, begin = needles[line].tobytes(), int(place) - int(start[line])
+                needle, begin = needles[line].tobytes(), int(places[hit]) - int(start[line])
                 if begin >= 0 and content[begin : begin + len(needle)] == needle:
                     found.append((self.names[number], needle))
         return found
@@ -553,3 +561,20 @@ def test_what_is_said_of_a_site_is_its_name_its_hash_and_its_checks(messages, st
 def test_the_demo_gives_the_pooled_answer(demo):
     """Else the bytes above would be those of a run that proves nothing."""
     assert pd.DataFrame(vars(one) for one in demo.differences)["largest"].max() < 1e-9
+
+
+def test_the_demo_leaves_a_report_and_the_files_of_three_questions(demo):
+    names = {path.relative_to(demo.folder).as_posix() for path in demo.folder.rglob("*")}
+    assert names >= {
+        "report.html",
+        "frequencies/result.json",
+        "frequencies/frequencies.afreq",
+        "pca/pca.eigenval",
+        "gwas/gwas.simulated_trait.glm.linear",
+    }
+    assert not half_made(demo.folder)
+    for site in SITES:
+        log = (demo.folder / "sites" / site / "log.txt").read_text()
+        assert "ERROR" not in log
+        assert "Traceback" not in log
+        assert not [one for one in ("HG00", "NA20", "NA12") if one in log]

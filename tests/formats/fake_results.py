@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -150,7 +152,9 @@ def gwas(rows: int = 60, traits: tuple[str, ...] = ("ldl", "bmi"), seed: int = 0
     if rows > 6:
         n[4], frequency[4] = -1, np.nan
         p[6], exact[6], t[6] = 0.0, 400.25, 60.0
-    out = xr.Dataset(_rows(rows, rng), attrs={**ATTRS, "question": "linear association of ldl"})
+    out = xr.Dataset(
+        _rows(rows, rng), attrs={**ATTRS, "question": json.dumps({"ask": "gwas", "covariates": []})}
+    )
     for name, values in (
         ("beta", beta),
         ("se", se),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import re
 
 import numpy as np
@@ -136,3 +137,12 @@ def test_mistakes_are_refused_and_leave_nothing(tmp_path):
     with pytest.raises(UsageError, match="names one file, but the result has 2 traits"):
         write(tmp_path / "x.tsv.gz", fake.gwas())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sidecar_says_what_was_adjusted_for(tmp_path):
+    result = fake.gwas()
+    question = {"covariates": ["age", "sex"], "components": 4, "transform": "rint"}
+    result.attrs["question"] = json.dumps(question)
+    sidecar = yaml.safe_load(write(tmp_path / "eu", result)["bmi"].sidecar.read_text())
+    assert sidecar["adjusted_covariates"] == ["age", "sex", "4 principal components"]
+    assert "Trait transform: rint, within each site." in sidecar["author_notes"]

@@ -56,6 +56,21 @@ class TestKnownTables:
         assert (found.effect_allele[0], found.other_allele[0]) == ("A", "G")
         assert (found.beta[0], found.se[0], found.neg_log10_p[0]) == (0.5, 0.1, 6.2)
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: text.replace(" ", "   "),
+            lambda text: "".join(f" {line}\n" for line in text.splitlines()[1:]),
+            lambda text: text.replace(" ", "\t").replace("\n", "\r\n"),
+            lambda text: text.replace(" ", ",").replace("CHROM", '"CHROM"'),
+        ],
+    )
+    def test_however_columns_are_set_apart(self, tmp_path, change):
+        found = read_study(written(tmp_path, change(REGENIE), "out.regenie"))
+        assert found.contig.tolist() == ["1"]
+        assert (found.effect_allele[0], found.other_allele[0]) == ("A", "G")
+        assert (found.position[0], found.beta[0], found.neg_log10_p[0]) == (100, 0.5, 6.2)
+
     def test_plink_linear(self, tmp_path):
         found = read_study(written(tmp_path, PLINK_LINEAR))
         assert found.key.tolist() == ["rs1", "rs2"]

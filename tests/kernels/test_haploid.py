@@ -5,6 +5,7 @@ import pytest
 
 from genome_eu.errors import UsageError
 from genome_eu.kernels import HaploidCalls, PackedBlock, backend, haploid_block, pack_genotypes
+from tests import simulate
 from tests.oracles import haploid as oracle
 
 PEOPLE = 41
@@ -92,3 +93,47 @@ def test_the_rows_in_the_store_stay_as_they_are(block, haploid):
 def test_people_of_another_cohort(block):
     with pytest.raises(UsageError, match="for each of 41 people, not 40"):
         haploid_block(block, HaploidCalls(np.zeros(40, bool)))
+
+
+class TestDosages:
+    """Dosages of 0 to 2: who has one copy has half, or no hard call between 0 and 2."""
+
+    @pytest.fixture(scope="class")
+    def fractions(self) -> np.ndarray:
+        rng = np.random.default_rng(6)
+        dosage = rng.choice([0.0, 0.25, 1.0, 1.5, 2.0], (9, PEOPLE))
+        return np.where(rng.random(dosage.shape) < 0.1, -1.0, dosage)
+
+    @pytest.fixture(scope="class")
+    def dense(self, fractions, haploid, halved):
+        return simulate.haploid_dense(fractions, haploid, halved=halved)
+
+    @pytest.fixture(scope="class")
+    def counted(self, fractions, haploid, halved) -> np.ndarray:
+        return np.where(haploid & halved & (fractions > 0), fractions / 2, fractions)
+
+    def test_dosages_of_a_range_of_people(self, dense, counted):
+        np.testing.assert_array_equal(dense.dosages(), counted)
+        np.testing.assert_array_equal(dense.dosages(5, 17), counted[:, 5:17])
+
+    def test_sums(self, dense, counted):
+        groups = np.random.default_rng(3).integers(-1, 3, PEOPLE)
+        q = np.random.default_rng(4).normal(size=(PEOPLE, 3))
+        known = np.maximum(counted, 0)
+        called, missing, sums, squares = dense.tally(groups, 3)
+        for group in range(3):
+            mine = groups == group
+            np.testing.assert_array_equal(called[:, group], (counted[:, mine] >= 0).sum(axis=1))
+            np.testing.assert_array_equal(missing[:, group], (counted[:, mine] < 0).sum(axis=1))
+            np.testing.assert_array_equal(sums[:, group], known[:, mine].sum(axis=1))
+            np.testing.assert_array_equal(squares[:, group], (known[:, mine] ** 2).sum(axis=1))
+        np.testing.assert_allclose(dense.matmul(q)[0], known @ q, rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(dense.square_matmul(q), known**2 @ q, rtol=1e-13, atol=1e-13)
+
+    def test_hard_calls(self, dense, fractions, haploid):
+        counts = dense.counts(np.zeros(PEOPLE, int), 1)[:, 0]
+        for copies in (0, 1, 2):
+            called = (fractions == copies) & ~(haploid & (copies == 1))
+            np.testing.assert_array_equal(counts[:, copies], called.sum(axis=1))
+        np.testing.assert_array_equal(counts.sum(axis=1), np.full(9, PEOPLE))
+        assert not dense.lost(np.zeros(PEOPLE, int), 1).any()

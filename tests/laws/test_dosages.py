@@ -17,7 +17,7 @@ from genome_eu.federation.site import Site
 from tests import simulate
 from tests.laws import test_logistic as logistic_law
 from tests.laws.conftest import PEOPLE, RATES, ROWS
-from tests.laws.splits import block_sizes, law, rates, shard_sizes, sites
+from tests.laws.splits import block_sizes, every_way, law, rates, shard_sizes, sites
 from tests.laws.test_linear import (
     COVARIATES,
     MODELS,
@@ -67,15 +67,16 @@ def test_regression(imputed_with, missing, site_effects, rate, site, block_size,
         )
 
 
+@every_way
 @pytest.mark.parametrize("effects", [True, False])
 @pytest.mark.parametrize("test", logistic_law.TESTS)
-@given(rate=rates, site=sites(least=8), block_size=block_sizes, rows_per_shard=shard_sizes)
-@law
-def test_logistic(imputed_with, test, effects, rate, site, block_size, rows_per_shard):
-    cohort = imputed_with(rate)
-    federation = simulate.split(cohort, site, block_size=block_size, rows_per_shard=rows_per_shard)
-    assume(logistic_law.has_both(cohort.column("case"), site))
-    logistic_law.assert_every_test(federation, cohort, site, test, effects, dosages=True)
+def test_logistic(imputed_with, test, effects, way):
+    cohort = imputed_with(way.rate)
+    federation = simulate.split(
+        cohort, way.site, block_size=way.block_size, rows_per_shard=way.rows_per_shard
+    )
+    assert logistic_law.has_both(cohort.column("case"), way.site)
+    logistic_law.assert_every_test(federation, cohort, way.site, test, effects, dosages=True)
 
 
 @given(rate=rates, site=sites(), block_size=block_sizes, rows_per_shard=shard_sizes)

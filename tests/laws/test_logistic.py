@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 
 from tests import simulate
-from tests.laws.splits import block_sizes, law, rates, shard_sizes, sites
+from tests.laws.splits import every_way, law, rates, sites
 from tests.oracles import logistic as oracle
 from tests.stats.logistic_rounds import standardized
 
@@ -40,17 +40,16 @@ def expected(test, g, x, y):
     return beta, se, oracle.neg_log10_p(beta / se)
 
 
+@every_way
 @pytest.mark.parametrize("effects", [True, False])
 @pytest.mark.parametrize("test", TESTS)
-@given(rate=rates, site=sites(least=8), block_size=block_sizes, rows_per_shard=shard_sizes)
-@law
-def test_every_test_is_that_of_everybody(
-    cohort_with, test, effects, rate, site, block_size, rows_per_shard
-):
-    cohort = cohort_with(rate)
-    federation, y, _ = split(cohort, site, block_size=block_size, rows_per_shard=rows_per_shard)
-    assume(has_both(y, site))
-    assert_every_test(federation, cohort, site, test, effects)
+def test_every_test_is_that_of_everybody(cohort_with, test, effects, way):
+    cohort = cohort_with(way.rate)
+    federation, y, _ = split(
+        cohort, way.site, block_size=way.block_size, rows_per_shard=way.rows_per_shard
+    )
+    assert has_both(y, way.site)
+    assert_every_test(federation, cohort, way.site, test, effects)
 
 
 def assert_every_test(federation, cohort, site, test, effects, **more) -> None:

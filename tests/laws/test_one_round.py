@@ -10,8 +10,10 @@ import genome_eu as ge
 from genome_eu.errors import UsageError
 from genome_eu.results import join
 from tests import simulate
+from tests.laws.conftest import PEOPLE, ROWS
 from tests.laws.splits import block_sizes, law, rates, shard_sizes, sites
 from tests.laws.test_linear import SMALLEST_SITE, assert_is
+from tests.oracles import dosages as dosage_oracle
 from tests.oracles import linear as oracle
 from tests.oracles import logistic as logistic_oracle
 
@@ -49,17 +51,58 @@ def test_an_association_is_the_pooled_fit(cohort_with, rate, site, block_size, r
         assert run.left_out["people analysed"][trait] == (~np.isnan(y)).sum()
 
 
+@pytest.fixture(scope="module")
+def imputed(tmp_path_factory):
+    """A cohort with fractional dosages, some of them missing."""
+    folder = tmp_path_factory.mktemp("imputed")
+    return simulate.imputed(folder, rows=ROWS, people_number=PEOPLE, missing=0.02, seed=75)
+
+
+@given(site=sites(least=SMALLEST_SITE), block_size=block_sizes, rows_per_shard=shard_sizes)
+@law
+def test_an_association_with_dosages(imputed, site, block_size, rows_per_shard):
+    federation = once(imputed, site, block_size=block_size, rows_per_shard=rows_per_shard)
+    run, shards = federation.gwas_shards(TRAITS, covariates="age", missing="drop", dosages=True)
+    found = join(list(shards))
+    assert run.rounds == 1
+    for place, trait in enumerate(TRAITS):
+        y, x = imputed.column(trait), imputed.columns(["age"])
+        assert_is(found, place, oracle.fit(imputed.dosage, y, x, site, missing="drop"))
+
+
+@given(site=sites(), rows_per_shard=shard_sizes)
+@law
+def test_frequencies_of_dosages(imputed, site, rows_per_shard):
+    federation = once(imputed, site, rows_per_shard=rows_per_shard)
+    run, shards = federation.dosage_frequency_shards()
+    found = join(list(shards))
+    assert run.rounds == 1
+    frequency, r2 = dosage_oracle.summary(imputed.dosage)
+    np.testing.assert_allclose(
+        found["variant_allele_frequency"].values[:, 1], frequency, rtol=1e-15
+    )
+    np.testing.assert_allclose(found["variant_imputation_r2"].values, r2, rtol=1e-12, atol=1e-14)
+
+
+def tells_apart(x, y) -> bool:
+    """Whether a column tells cases from controls, so that no model of them can be fitted."""
+    cases, controls = x[y == 1], x[y == 0]
+    return cases.max() <= controls.min() or controls.max() <= cases.min()
+
+
+@pytest.mark.parametrize("dosages", [False, True])
 @given(rate=rates, site=sites(least=12), rows_per_shard=shard_sizes)
 @law
 def test_score_tests_within_sites_are_those_with_interactions(
-    cohort_with, rate, site, rows_per_shard
+    cohort_with, imputed, dosages, rate, site, rows_per_shard
 ):
     """Of the pooled people, every covariate interacting with the site."""
-    cohort = cohort_with(rate)
+    cohort = imputed if dosages else cohort_with(rate)
     y, age = cohort.column("case"), cohort.column("age")
     assume(all(2 < y[site == place].sum() < (site == place).sum() - 2 for place in np.unique(site)))
+    assume(not any(tells_apart(age[site == one], y[site == one]) for one in np.unique(site)))
     run, shards = once(cohort, site, rows_per_shard=rows_per_shard).gwas_shards(
-        "case", covariates="age", model="logistic", test="score"
+        "case", covariates="age", model="logistic", test="score", dosages=dosages
     )
     found = join(list(shards))
     assert run.rounds == 1
@@ -143,6 +186,9 @@ def test_rows_that_a_site_does_not_list_are_withheld(cohort_with, tmp_path):
     found = asked.gwas("complete", covariates="age", missing="drop")
     codes = found["variant_linreg_errcode"].values[:, 0]
     absent, one_carrier = 7, simulate.SPECIAL_ROWS["one carrier"]
+    withheld = asked.dosage_frequencies()["variant_allele_withheld"].values
+    assert withheld[[absent, one_carrier]].all()
+    assert not withheld.all()
     assert codes[absent] == codes[one_carrier] == "WITHHELD"
     assert np.isnan(found["variant_linreg_beta"].values[absent, 0])
     assert (codes == ".").sum() > 50
@@ -156,6 +202,7 @@ class TestWhatTakesMoreRounds:
         [
             ({}, "missing=.drop."),
             ({"missing": "drop", "site_effects": False}, "one intercept per site"),
+            ({"missing": "drop", "dosages": True, "min_maf": 0.1}, "limits on INFO"),
             ({"missing": "drop", "covariates": "age + C(sex)"}, "levels of categories"),
             ({"missing": "drop", "pcs": 2}, "leave out pcs"),
             ({"missing": "drop", "pcs": "0" * 16}, "components"),
@@ -174,6 +221,8 @@ class TestWhatTakesMoreRounds:
             once(cohort_with(0.0), self.site).pca(2)
         with pytest.raises(UsageError, match="names of groups"):
             once(cohort_with(0.0), self.site).frequencies("sex")
+        with pytest.raises(UsageError, match="names of groups"):
+            once(cohort_with(0.0), self.site).dosage_frequencies("sex")
 
     def test_rows_must_be_given(self, cohort_with):
         federation = simulate.split(cohort_with(0.0), self.site).in_one_round()

@@ -113,16 +113,20 @@ def test_hardy_weinberg_on_x_with_and_without_males(simulated):
             assert np.isnan(p)
 
 
-def pooled(simulated, trait, site, *, missing, site_effects, x_males):
+def of_calls(simulated, row, halved) -> np.ndarray:
+    """The dosages of one row that its calls are."""
+    place, alt, kind = simulated.rows[row]
+    return oracle.dosage(simulated.alleles[place], alt, simulated.haploid(kind), halved)
+
+
+def pooled(simulated, trait, site, *, missing, site_effects, x_males, of_row=of_calls):
     """Naive fits of every row: β and its error per copy, t, n, df."""
     age = simulated.people["age"].to_numpy()
     sex = simulated.people["sex"].map({"M": 1.0, "F": 2.0}).to_numpy(float)
     values = simulated.people[trait].to_numpy(float)
     columns = []
-    for place, alt, kind in simulated.rows:
-        haploid = simulated.haploid(kind)
-        halved = kind == "x" and x_males == "0/1"
-        dosage = oracle.dosage(simulated.alleles[place], alt, haploid, halved)
+    for row, (_, _, kind) in enumerate(simulated.rows):
+        dosage = of_row(simulated, row, kind == "x" and x_males == "0/1")
         covariates = np.column_stack([age, sex]) if kind == "x" else age[:, None]
         fit = linear_oracle.fit(
             dosage[None],
@@ -159,7 +163,11 @@ def test_association_in_every_kind_of_rows(
     )
     model = {"missing": missing, "site_effects": site_effects, "x_males": x_males}
     found = federation.gwas(trait, covariates="age", **model)
-    beta, se, t, n, df = pooled(simulated, trait, site, **model)
+    assert_pooled(found, *pooled(simulated, trait, site, **model))
+
+
+def assert_pooled(found, beta, se, t, n, df) -> None:
+    """A linear association is what `pooled` gives."""
     defined = np.isfinite(beta)
     assert defined.mean() > 0.8
 
@@ -240,6 +248,42 @@ class TestOneCohort:
         assert (found["variant_linreg_errcode"].values == ".").mean() > 0.8
 
 
+def assert_logistic(found, simulated, site, test, x_males, of_row=of_calls) -> set[str]:
+    """Tests of a binary trait are naive ones of everybody; the kinds of rows that were compared."""
+    age = simulated.people["age"].to_numpy()
+    sex = simulated.people["sex"].map({"M": 1.0, "F": 2.0}).to_numpy(float)
+    case = simulated.people["case"].to_numpy()
+    compared = set()
+    for row, (_, _, kind) in enumerate(simulated.rows):
+        if found["variant_logreg_errcode"].values[row, 0] != ".":
+            continue
+        x = np.column_stack([age, sex]) if kind == "x" else age[:, None]
+        who = simulated.counted(kind) & ~np.isnan(x).any(axis=1)
+        halved = kind == "x" and x_males == "0/1"
+        dosage = of_row(simulated, row, halved)[who]
+        g = logistic_oracle.impute(dosage, site[who], True)
+        z = (x[who] - x[who].mean(axis=0)) / x[who].std(axis=0)
+        columns = logistic_oracle.columns(z, site[who], True)
+        zero = np.zeros(int(who.sum()))
+        if test == "score":
+            u, v, _, _ = logistic_oracle.score(g, columns, case[who], zero)
+            beta, se = u / v, v**-0.5
+        elif test == "firth":
+            beta, se, _ = logistic_oracle.firth_approximate(g, columns, case[who], zero)
+        else:
+            beta, se = logistic_oracle.wald(g, columns, case[who], zero)
+        scale = EFFECT[kind]
+        assert found["variant_logreg_beta"].values[row, 0] == pytest.approx(
+            scale * beta, abs=RTOL * scale * se
+        )
+        assert found["variant_logreg_se"].values[row, 0] == pytest.approx(scale * se, rel=RTOL)
+        people = [found[f"variant_logreg_n_{of}"].values[row, 0] for of in ("cases", "controls")]
+        called = int((dosage >= 0).sum())
+        assert sum(people) in (called, int(who.sum()))
+        compared.add(kind)
+    return compared
+
+
 class TestLogistic:
     """A binary trait, by the same kinds of rows."""
 
@@ -252,41 +296,7 @@ class TestLogistic:
         found = federation.gwas(
             "case", covariates=["age"], model="logistic", test=test, cutoff=0.0, x_males=x_males
         )
-        age = simulated.people["age"].to_numpy()
-        sex = simulated.people["sex"].map({"M": 1.0, "F": 2.0}).to_numpy(float)
-        case = simulated.people["case"].to_numpy()
-        compared = set()
-        for row, (place, alt, kind) in enumerate(simulated.rows):
-            if found["variant_logreg_errcode"].values[row, 0] != ".":
-                continue
-            x = np.column_stack([age, sex]) if kind == "x" else age[:, None]
-            who = simulated.counted(kind) & ~np.isnan(x).any(axis=1)
-            halved = kind == "x" and x_males == "0/1"
-            dosage = oracle.dosage(simulated.alleles[place], alt, simulated.haploid(kind), halved)[
-                who
-            ]
-            g = logistic_oracle.impute(dosage, site[who], True)
-            z = (x[who] - x[who].mean(axis=0)) / x[who].std(axis=0)
-            columns = logistic_oracle.columns(z, site[who], True)
-            zero = np.zeros(int(who.sum()))
-            if test == "score":
-                u, v, _, _ = logistic_oracle.score(g, columns, case[who], zero)
-                beta, se = u / v, v**-0.5
-            elif test == "firth":
-                beta, se, _ = logistic_oracle.firth_approximate(g, columns, case[who], zero)
-            else:
-                beta, se = logistic_oracle.wald(g, columns, case[who], zero)
-            scale = EFFECT[kind]
-            assert found["variant_logreg_beta"].values[row, 0] == pytest.approx(
-                scale * beta, abs=RTOL * scale * se
-            )
-            assert found["variant_logreg_se"].values[row, 0] == pytest.approx(scale * se, rel=RTOL)
-            people = [
-                found[f"variant_logreg_n_{of}"].values[row, 0] for of in ("cases", "controls")
-            ]
-            called = int((dosage >= 0).sum())
-            assert sum(people) in (called, int(who.sum()))
-            compared.add(kind)
+        compared = assert_logistic(found, simulated, site, test, x_males)
         assert compared == {"diploid", "x", "y", "mt"}
 
     def test_sex_as_a_covariate_is_none_on_y(self, simulated, cohort):

@@ -37,22 +37,32 @@ def code_of_probabilities(first, second, bits, *, phased):
     return int(copies * ONE + (Fraction(2 ** (bits - 1), most) if bits > 1 else 0))
 
 
-def summary(dosage):
-    """Allele frequency and MaCH's r² of each row (−1 is missing); NaN where not defined.
+def summary(dosage, haploid=None):
+    """Allele frequency and imputation r² of each row (−1 is missing); NaN where not defined.
 
-    The variance of the dosages over the 2p(1 − p) of perfectly known genotypes (Li, Willer, Ding,
-    Scheet & Abecasis 2010, Genet Epidemiol 34:816).
+    The squared distances of people from what is expected, over those that perfectly known
+    genotypes would have: 2p(1 − p) of who has two copies (Li, Willer, Ding, Scheet & Abecasis 2010,
+    Genet Epidemiol 34:816) and p(1 − p) of who has one, each in units of its own. Dosages of the
+    `haploid` are 0 to 2 as well.
     """
+    haploid = np.zeros(dosage.shape[1], bool) if haploid is None else haploid
     frequency, r2 = np.full((2, len(dosage)), np.nan)
     for row, values in enumerate(dosage):
-        called = [Fraction(float(value)) for value in values if value >= 0]
+        # Whole numbers, of which an allele has 2 * ONE: exact, and faster than fractions.
+        called = [
+            (round(float(value) * ONE) * (1 if single else 2), 1 if single else 2)
+            for value, single in zip(values, haploid, strict=True)
+            if value >= 0
+        ]
         if not called:
             continue
-        n = len(called)
-        mean = sum(called) / n
-        p = mean / 2
-        frequency[row] = float(p)
-        if 0 < p < 1:
-            variance = sum(value**2 for value in called) / n - mean**2
-            r2[row] = float(variance / (2 * p * (1 - p)))
+        alleles = sum(ploidy for _, ploidy in called)
+        first, every = sum(value for value, _ in called), 2 * ONE * alleles
+        frequency[row] = first / every
+        if 0 < first < every:
+            # (value − ploidy p)² / (ploidy p(1 − p)), p = first / every, times p(1 − p) every² · 2.
+            shares = [
+                (value * alleles - ploidy * first) ** 2 * 2 // ploidy for value, ploidy in called
+            ]
+            r2[row] = sum(shares) / (2 * first * (every - first) * len(called))
     return frequency, r2

@@ -35,7 +35,7 @@ ROWS = None if os.environ.get("GENOME_EU_WHOLE") else 2_500
 COMPONENTS = 2
 TOLERANCE = 1e-9
 # Of the PCA: eigenvalues are off by about its square, components by about it.
-RESIDUAL = 1e-6
+RESIDUAL = 1e-5
 WAIT_S = 300.0
 
 

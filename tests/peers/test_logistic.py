@@ -16,19 +16,10 @@ from tests.cohort.genotype_files import write_plink
 from tests.oracles import logistic as naive
 from tests.peers import oracle
 from tests.peers.conftest import REPOSITORY, Peer
+from tests.peers.logistic_fits import EXACT, TESTS, assert_maxima
 from tests.peers.plink import needs_plink2, plink2, table, write_columns
 from tests.stats.logistic_rounds import Study
 
-# PLINK 2.00a3 fits in single precision. Its logistic steps end when they sum to less than 1e-4, and
-# errors are those of the step before. Its penalized ones end at 1e-4, or, where single precision
-# gets no further, at 1e-3. So most of its numbers are this near, relative to the odds ratio and to
-# its error, and none is further away than `FARTHEST`.
-NEAR = {"wald": 2e-5, "firth": 2e-4}
-FARTHEST = {"wald": 2e-4, "firth": 2e-3}
-# Ours, in standard errors, from fits iterated to their end.
-EXACT = 1e-8
-# Of the rows of a question, those whose fits PLINK ends too early; there are fewer.
-EARLY = {"wald": 0.003, "firth": 0.04}
 EVERY = 8
 REGENIE = REPOSITORY.parent / "shared" / "data" / "regenie_example"
 
@@ -52,7 +43,7 @@ class Cases:
         columns = np.column_stack([np.ones(here.sum()), self.x[here]])
         return self.peer.dosage[row, here].astype(float), columns, self.y[here]
 
-    def converged(self, row: int, *, firth: bool) -> tuple[float, float]:
+    def converged(self, row: int, firth: bool) -> tuple[float, float]:
         """β and its standard error by an oracle that shares nothing with ours."""
         g, columns, y = self.model(row)
         return naive.wald(g, columns, y, np.zeros(len(y)), firth)
@@ -121,57 +112,11 @@ def ours(cases: Cases, test: str) -> ge.GwasResult:
 
 @pytest.mark.slow
 @needs_plink2
-@pytest.mark.parametrize(
-    ("test", "how"), [("wald", "no-firth"), ("hybrid", "firth-fallback"), ("firth-full", "firth")]
-)
+@pytest.mark.parametrize(("test", "how"), TESTS)
 def test_plink_logistic(cases, tmp_path, shown, test, how):
     """Every row is PLINK's, or PLINK is farther than that from the maximum and ours is at it."""
     theirs, found = asked(cases, tmp_path, how), ours(cases, test)
-    name = f"{cases.peer.name} {test}"
-
-    def column(label: str) -> np.ndarray:
-        return found[f"variant_logreg_{label}"].values[:, 0]
-
-    beta, se, fit = column("beta"), column("se"), column("errcode") == "."
-    its_fit = (theirs["ERRCODE"] == ".").to_numpy()
-    odds, its_se, people = (
-        pd.to_numeric(theirs[label].where(its_fit), errors="coerce").to_numpy(float)
-        for label in ("OR", "LOG(OR)_SE", "OBS_CT")
-    )
-    firth = column("method") == "firth-full"
-    its_firth = (theirs["FIRTH?"] == "Y").to_numpy() if "FIRTH?" in theirs else firth
-    same = fit & its_fit & (firth == its_firth)
-    np.testing.assert_array_equal(column("n")[same], people[same])
-
-    with np.errstate(invalid="ignore"):
-        error = np.maximum(np.abs(odds / np.exp(beta) - 1), np.abs(its_se / se - 1))
-    for kind, rows in (("wald", same & ~firth), ("firth", same & firth)):
-        early = np.flatnonzero(rows & ~(error <= NEAR[kind]))
-        exact, nearest = 0.0, np.inf
-        for row in early:
-            right, right_se = cases.converged(row, firth=kind == "firth")
-            exact = max(exact, abs(beta[row] - right) / right_se, abs(se[row] / right_se - 1))
-            its_error = (odds[row] / np.exp(right) - 1, its_se[row] / right_se - 1)
-            nearest = min(nearest, np.abs(its_error).max())
-        shown(
-            f"{name}: {kind} of {rows.sum()} rows",
-            largest=float(error[rows].max(initial=0)),
-            ended_early=early.size,
-            ours_then=exact,
-        )
-        assert exact <= EXACT
-        assert nearest > NEAR[kind]
-        assert error[rows].max(initial=0) <= FARTHEST[kind]
-        assert early.size <= EARLY[kind] * fit.sum()
-    # What PLINK fits otherwise, or not at all, has the maximum here.
-    other = np.flatnonzero(fit & ~same)
-    for row in other:
-        right, right_se = cases.converged(row, firth=bool(firth[row]))
-        assert abs(beta[row] - right) <= EXACT * right_se
-        assert abs(se[row] / right_se - 1) <= EXACT
-    only_its = np.flatnonzero(its_fit & ~fit)
-    shown(f"{name}: rows not fitted alike", ours=other.size, only_PLINK=only_its.size)
-    assert other.size + only_its.size <= 2e-3 * len(theirs)
+    assert_maxima(f"{cases.peer.name} {test}", found, theirs, cases.converged, shown)
 
 
 def last_step(z: np.ndarray, y: np.ndarray, theta: np.ndarray) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from tests.peers.plink import needs_plink2, plink2, table, units_apart
 pytestmark = needs_plink2
 
 
-def as_pgen(simulated, folder):
+def as_pgen(simulated, folder, *dosage):
     """The simulated VCF in PLINK's own format, with sexes and pseudo-autosomal regions."""
     codes = {"M": "1", "F": "2", "unknown": "NA"}
     psam = folder / "sim.psam"
@@ -32,7 +32,16 @@ def as_pgen(simulated, folder):
     ]
     psam.write_text("\n".join(lines) + "\n")
     return plink2(
-        *("--vcf", simulated.vcf, "--psam", psam, "--split-par", "hg38", "--allow-extra-chr"),
+        *(
+            "--vcf",
+            simulated.vcf,
+            *dosage,
+            "--psam",
+            psam,
+            "--split-par",
+            "hg38",
+            "--allow-extra-chr",
+        ),
         # PLINK counts the pseudo-autosomal regions of Y, which here are those of X, as Y.
         *("--chr", "1-22,X,Y,MT,PAR1,PAR2", "--exclude", _pseudoautosomal_y(simulated, folder)),
         "--make-pgen",
@@ -201,7 +210,12 @@ def test_the_file_of_the_test_on_x(clean, tmp_path):
 @pytest.mark.parametrize(("x_males", "xchr_model"), [("0/2", "2"), ("0/1", "1")])
 @pytest.mark.parametrize("covariates", [["age"], []])
 def test_linear_regression(clean, tmp_path, x_males, xchr_model, covariates):
-    data = as_pgen(clean, tmp_path)
+    assert_linear(clean, tmp_path, x_males, xchr_model, covariates)
+
+
+def assert_linear(clean, tmp_path, x_males, xchr_model, covariates, *dosage) -> None:
+    """Linear regression of every row is PLINK's, of hard calls or of a field of dosages."""
+    data = as_pgen(clean, tmp_path, *dosage)
     columns = clean.people[["trait", "age"]]
     text = columns.map(lambda value: repr(float(value)))
     text.rename_axis("#IID").to_csv(tmp_path / "pheno.txt", sep="\t")
@@ -215,7 +229,11 @@ def test_linear_regression(clean, tmp_path, x_males, xchr_model, covariates):
     out = plink2(*arguments, out=data)
     peer = table(out.with_name(f"{out.name}.trait.glm.linear")).set_index("ID")
     found = ge.open_cohort(clean.store.path).gwas(
-        "trait", covariates=covariates, missing="drop", x_males=x_males
+        "trait",
+        covariates=covariates,
+        missing="drop",
+        x_males=x_males,
+        dosages=bool(dosage),
     )
 
     def values(name):
@@ -238,8 +256,12 @@ def test_linear_regression(clean, tmp_path, x_males, xchr_model, covariates):
 
 @pytest.mark.parametrize(("x_males", "xchr_model"), [("0/2", "2"), ("0/1", "1")])
 def test_logistic_regression(clean, tmp_path, x_males, xchr_model):
-    """To 2e-5, since PLINK stops early."""
-    data = as_pgen(clean, tmp_path)
+    assert_logistic(clean, tmp_path, x_males, xchr_model)
+
+
+def assert_logistic(clean, tmp_path, x_males, xchr_model, *dosage, rtol=2e-5) -> None:
+    """To so much, since PLINK stops early."""
+    data = as_pgen(clean, tmp_path, *dosage)
     columns = clean.people[["case", "age"]].assign(case=clean.people["case"] + 1)
     text = columns.map(lambda value: f"{value:g}" if value in (1.0, 2.0) else repr(float(value)))
     text.rename_axis("#IID").to_csv(tmp_path / "pheno.txt", sep="\t")
@@ -257,6 +279,7 @@ def test_logistic_regression(clean, tmp_path, x_males, xchr_model):
         test="wald",
         missing="drop",
         x_males=x_males,
+        dosages=bool(dosage),
     )
     kinds = set()
     for row, (site, _, kind) in enumerate(clean.rows):
@@ -266,7 +289,7 @@ def test_logistic_regression(clean, tmp_path, x_males, xchr_model):
         people = [found[f"variant_logreg_n_{of}"].values[row, 0] for of in ("cases", "controls")]
         assert sum(people) == int(line["OBS_CT"])
         beta, se = (found[f"variant_logreg_{name}"].values[row, 0] for name in ("beta", "se"))
-        assert beta == pytest.approx(float(line["BETA"]), rel=2e-5, abs=2e-5 * se)
-        assert se == pytest.approx(float(line["SE"]), rel=2e-5)
+        assert beta == pytest.approx(float(line["BETA"]), rel=rtol, abs=rtol * se)
+        assert se == pytest.approx(float(line["SE"]), rel=rtol)
         kinds.add(kind)
     assert kinds == {"diploid", "x", "y", "mt"}

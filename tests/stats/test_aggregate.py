@@ -199,6 +199,8 @@ class TestDeclarations:
             "linear_raw_dosage",
             "linear_complete_dosage",
             "dosage_counts",
+            "haploid_dosage_counts",
+            "logistic_stratified_dosage",
             "logistic_score",
             "logistic_score_raw",
             "logistic_score_dosage",

@@ -77,3 +77,14 @@ def test_people_in_the_hundred_thousands_are_told_apart():
 def test_missing_calls_are_filled_as_sums_fill_them(rate):
     dosage = correlated(20, 50, rate, seed=2)
     np.testing.assert_array_equal(ld.filled_dosage(dosage), filled(dosage))
+
+
+def test_rows_further_apart_than_a_band_are_seen_with_a_third_between():
+    rng = np.random.default_rng(6)
+    dosage = rng.binomial(2, 0.4, (30, 400)).astype(np.int8)
+    for distance, seen in ((8, True), (14, True), (18, True), (19, False)):
+        differing = dosage.copy()
+        differing[2 + distance] = differing[2]
+        differing[2 + distance, 77] = (differing[2, 77] + 1) % 3
+        # In a band of 10, rows 18 apart are both multiplied with the one in the middle.
+        assert left_out(differing, 10, 0.5, size=1)[2 + distance] == seen

@@ -35,7 +35,7 @@ class TestFrequencies:
         parts = [
             concatenate(
                 [
-                    dosages.summarize(simulate.dense(dosage[rows][:, site == here]), zeros)
+                    dosages.summarize(simulate.dense(dosage[rows][:, site == here]), zeros, 1)
                     for rows in (slice(0, 4), slice(4, 9))
                 ]
             )
@@ -43,24 +43,24 @@ class TestFrequencies:
             for zeros in [np.zeros((site == here).sum(), int)]
         ]
         found = dosages.finalize(merge(parts))
-        whole = dosages.finalize(dosages.summarize(simulate.dense(dosage), everybody))
+        whole = dosages.finalize(dosages.summarize(simulate.dense(dosage), everybody, 1))
         frequency, r2 = oracle.summary(dosage)
         for one in (found, whole):
-            np.testing.assert_allclose(one.allele_frequency, frequency, rtol=1e-15)
-            np.testing.assert_allclose(one.imputation_r2, r2, rtol=1e-12, atol=1e-13)
+            np.testing.assert_allclose(one.allele_frequency[:, 0], frequency, rtol=1e-15)
+            np.testing.assert_allclose(one.imputation_r2[:, 0], r2, rtol=1e-12, atol=1e-13)
         # Sums of dosages are exact, so it does not matter who is added to whom.
         np.testing.assert_array_equal(found.imputation_r2, whole.imputation_r2)
 
     def test_certain_genotypes_in_their_proportions_are_imputed_perfectly(self):
         dosage = np.repeat([0.0, 1.0, 2.0], [1, 2, 1])[None]
-        found = dosages.finalize(dosages.summarize(simulate.dense(dosage), np.zeros(4, int)))
+        found = dosages.finalize(dosages.summarize(simulate.dense(dosage), np.zeros(4, int), 1))
         assert (found.allele_frequency, found.imputation_r2) == (0.5, 1.0)
 
     def test_people_who_take_no_part(self):
         dosage = drawn(9, 40, 0.1, seed=2)
         chosen = np.arange(40) % 3 > 0
-        part = dosages.summarize(simulate.dense(dosage), np.where(chosen, 0, -1))
-        expected = dosages.summarize(simulate.dense(dosage[:, chosen]), np.zeros(26, int))
+        part = dosages.summarize(simulate.dense(dosage), np.where(chosen, 0, -1), 1)
+        expected = dosages.summarize(simulate.dense(dosage[:, chosen]), np.zeros(26, int), 1)
         for name, value in vars(expected).items():
             np.testing.assert_array_equal(getattr(part, name), value, err_msg=name)
 
@@ -70,12 +70,15 @@ class TestFilters:
         values = {
             "n_called": np.full(6, 100),
             "allele_count": np.zeros(6),
+            "allele_number": np.full(6, 200),
+            "n_lost": np.zeros(6, int),
             "allele_frequency": np.array([0.5, 0.995, 0.01, np.nan, 0.5, 0.2]),
             "imputation_r2": np.array([0.9, 0.9, 0.1, np.nan, 0.3, np.nan]),
             "alleles_withheld": np.array([0, 0, 0, 0, 0, 0], bool),
             "genotypes_withheld": np.array([0, 0, 0, 0, 0, 1], bool),
         }
-        return dosages.DosageFrequencies(**values | more)
+        columns = {name: array[:, None] for name, array in (values | more).items()}
+        return dosages.DosageFrequencies(**columns)
 
     @pytest.mark.parametrize(
         ("min_info", "min_maf", "unknown", "rare", "poor"),

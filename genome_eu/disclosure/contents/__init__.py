@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from genome_eu.disclosure.case import Case
 from genome_eu.disclosure.contents import (
     counts,
-    dosages,
     filters,
     ld,
     linear,
@@ -29,7 +28,7 @@ from genome_eu.disclosure.contents import (
 from genome_eu.disclosure.contents.tables import Bars, Contents, Describe, Table, people_of
 from genome_eu.stats.aggregate import Aggregate, declared
 
-_KINDS = (variants, counts, dosages, filters, ld, linear, logistic, pca, scores, wgr)
+_KINDS = (variants, counts, filters, ld, linear, logistic, pca, scores, wgr)
 
 _STATISTICS: Mapping[str, Describe] = {
     statistic: described for kind in _KINDS for statistic, described in kind.DESCRIBED.items()

@@ -18,6 +18,9 @@ from genome_eu.disclosure.contents.tables import (
     people_of,
 )
 from genome_eu.stats.counts import HaploidCounts
+from genome_eu.stats.dosages import DOSAGE_COUNTS
+
+_OF_DOSAGES = tuple(kind.statistic for kind in DOSAGE_COUNTS)
 
 
 def _group_sizes(shards: Iterator[Any], case: Case) -> Contents:
@@ -35,7 +38,7 @@ def _group_sizes(shards: Iterator[Any], case: Case) -> Contents:
 
 
 def _genotype_counts(shards: Iterator[Any], case: Case) -> Contents:
-    minor, classes, missing = Sizes(), Sizes(), Sizes()
+    minor, expected, classes, missing = Sizes(), Sizes(), Sizes(), Sizes()
     people, shown, total = np.zeros(1, np.int64), np.zeros(1, np.int64), 0
     for part in shards:
         total += part.rows
@@ -43,6 +46,9 @@ def _genotype_counts(shards: Iterator[Any], case: Case) -> Contents:
         seen = part.alleles_shown
         fewer = np.minimum(part.allele_count, part.allele_number - part.allele_count)
         minor.add(fewer[seen])
+        if isinstance(part, DOSAGE_COUNTS):
+            others = part.dosage_number - part.dosage_sum
+            expected.add(np.minimum(part.dosage_sum, others)[seen])
         missing.add((part.people - part.called)[seen])
         told = part.genotypes_shown
         for kind in (part.hom_ref, part.het, part.hom_alt):
@@ -60,15 +66,20 @@ def _genotype_counts(shards: Iterator[Any], case: Case) -> Contents:
     ]
     described = int(people[0]) if people.size else 0
     groups = f", and in {many(people.size - 1, 'group')} of them" if people.size > 1 else ""
+    numbers = "counts of alleles"
+    bars = [
+        minor.bars("Minor alleles in each number shown"),
+        classes.bars("People in each genotype class shown"),
+        missing.bars("People without a call in each row shown"),
+    ]
+    if case.statistic in _OF_DOSAGES:
+        numbers = "sums of dosages and counts of their hard calls"
+        bars.insert(0, expected.bars("Minor alleles by dosage in each number shown"))
     return Contents(
-        f"counts of alleles for {many(int(shown[0]), 'variant')} in {people_of(described)}{groups}",
+        f"{numbers} for {many(int(shown[0]), 'variant')} in {people_of(described)}{groups}",
         total - int(shown[0]),
         (Table("Rows by group", ["Group", "People", "Rows shown", "Rows withheld"], rows[:LINES]),),
-        (
-            minor.bars("Minor alleles in each number shown"),
-            classes.bars("People in each genotype class shown"),
-            missing.bars("People without a call in each row shown"),
-        ),
+        tuple(bars),
     )
 
 
@@ -76,4 +87,5 @@ DESCRIBED: Mapping[str, Describe] = {
     "group_sizes": _group_sizes,
     "genotype_counts": _genotype_counts,
     "haploid_counts": _genotype_counts,
+    **dict.fromkeys(_OF_DOSAGES, _genotype_counts),
 }

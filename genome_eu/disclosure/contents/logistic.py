@@ -73,6 +73,7 @@ DESCRIBED: Mapping[str, Describe] = {
     "logistic_score_dosage": _score,
     "logistic_score_raw_dosage": _score,
     "logistic_stratified": _score,
+    "logistic_stratified_dosage": _score,
     "logistic_products": _tests("products with covariates"),
     "logistic_spa": _tests("one round of saddlepoint tests"),
     "logistic_firth": _tests("one round of Firth tests"),

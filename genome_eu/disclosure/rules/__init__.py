@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from genome_eu.disclosure.rules import (
     counts,
-    dosages,
     filters,
     ld,
     linear,
@@ -17,7 +16,7 @@ from genome_eu.disclosure.rules import (
 from genome_eu.disclosure.rules.rule import PublishersRule, Rule
 from genome_eu.stats.aggregate import Aggregate
 
-_KINDS = (variants, counts, dosages, filters, ld, linear, logistic, pca, scores, wgr)
+_KINDS = (variants, counts, filters, ld, linear, logistic, pca, scores, wgr)
 
 #: The rule of each statistic. A statistic without one cannot leave.
 RULES: Mapping[type[Aggregate], Rule] = {

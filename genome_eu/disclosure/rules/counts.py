@@ -18,9 +18,11 @@ from genome_eu.disclosure.checks import (
     withhold,
 )
 from genome_eu.disclosure.policy import Policy
+from genome_eu.disclosure.rules.dosages import rare
 from genome_eu.disclosure.rules.rule import PublishersRule, Rule
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes, HaploidCounts
+from genome_eu.stats.dosages import DOSAGE_COUNTS, DosageCounts, HaploidDosageCounts
 
 
 def group_sizes(part: GroupSizes, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
@@ -41,26 +43,30 @@ def group_sizes(part: GroupSizes, policy: Policy, facts: Facts) -> tuple[Any, li
 def genotype_counts(
     part: GenotypeCounts, policy: Policy, facts: Facts
 ) -> tuple[Any, list[Evidence]]:
-    """Two-tailed allele floor; genotype classes gated together; siblings fall with each other."""
+    """Two-tailed allele floor; genotype classes gated together; siblings fall with each other.
+
+    With the sum of dosages, the sum of their squares says how many people carry one copy and how
+    many two, so it goes with the genotypes.
+    """
     evidence = [require_people(part.people[0], policy)]
 
     def failing(counts: GenotypeCounts) -> tuple[NDArray, NDArray]:
-        alleles = below(counts.allele_count, policy.allele_floor, policy) | below(
-            counts.allele_number - counts.allele_count, policy.allele_floor, policy
-        )
+        alleles = _few_alleles(counts, policy)
         classes = np.stack([counts.hom_ref, counts.het, counts.hom_alt])
+        possible: Any = True
         if isinstance(counts, HaploidCounts):
             # AN tells how many people of each ploidy are called: on X, of each sex.
-            called = np.stack([counts.haploid, counts.called - counts.haploid])
-            alleles |= ((called > 0) & (called < policy.min_people)).any(axis=0)
+            called = _by_ploidy(counts)
+            alleles |= ((called > 0) & (called < policy.min_people)).any(axis=(0, 1))
             classes = np.concatenate([classes, np.stack([counts.hap_ref, counts.hap_alt])])
             # A genotype that nobody of a ploidy can have says nothing.
-            single, double = called > 0
+            single, double = (called > 0).any(axis=0)
             possible = np.stack([double, double, double, single, single])
-            small = below(classes, policy.genotype_floor, policy) & possible
-            genotypes = alleles | small.any(axis=0)
-            return alleles & (counts.people > 0), genotypes & (counts.people > 0)
-        genotypes = alleles | below(classes, policy.genotype_floor, policy).any(axis=0)
+        small = below(classes, policy.genotype_floor, policy)
+        if isinstance(counts, DOSAGE_COUNTS):
+            # A class that nobody is in may be that of somebody whose call is uncertain.
+            small |= (classes < policy.genotype_floor) & (counts.called < counts.imputed)
+        genotypes = alleles | (small & possible).any(axis=0)
         # A group without people has nothing to hide and must not fail its siblings.
         return alleles & (counts.people > 0), genotypes & (counts.people > 0)
 
@@ -89,6 +95,24 @@ def genotype_counts(
     evidence.append(row_evidence("alleles, both tails", policy.allele_floor, shown[0] & told))
     evidence.append(row_evidence("genotype classes", policy.genotype_floor, shown[1] & told))
     return part, evidence
+
+
+def _few_alleles(counts: GenotypeCounts, policy: Policy) -> NDArray[np.bool_]:
+    """Where alleles on either tail are too few, of dosages by their hard calls as well."""
+    floor, alt = policy.allele_floor, counts.allele_count
+    others = counts.allele_number - alt
+    if isinstance(counts, DOSAGE_COUNTS):
+        expected = counts.dosage_sum
+        return rare((expected, alt), (counts.dosage_number - expected, others), floor, policy)
+    return below(alt, floor, policy) | below(others, floor, policy)
+
+
+def _by_ploidy(counts: HaploidCounts) -> NDArray[np.int64]:
+    """People called, (1 or 2, haploid and diploid, rows, groups); those with a dosage apart."""
+    called = [(counts.haploid, counts.called)]
+    if isinstance(counts, HaploidDosageCounts):
+        called.append((counts.imputed_haploid, counts.imputed))
+    return np.array([(single, everybody - single) for single, everybody in called])
 
 
 def haploid_counts(part: HaploidCounts, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
@@ -132,10 +156,14 @@ RULES: Mapping[type[Aggregate], Rule] = {
     GroupSizes: group_sizes,
     GenotypeCounts: genotype_counts,
     HaploidCounts: haploid_counts,
+    DosageCounts: genotype_counts,
+    HaploidDosageCounts: haploid_counts,
 }
 PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {
     GenotypeCounts: _published,
     HaploidCounts: _published,
+    DosageCounts: _published,
+    HaploidDosageCounts: _published,
 }
 BY_ROW = frozenset({"alleles, both tails", "genotype classes"})
 GATES = frozenset({"alleles", "genotypes", "label", "people", "state"})

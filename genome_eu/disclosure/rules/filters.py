@@ -15,12 +15,17 @@ from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.qc.removed import RemovedCounts
 
 
+def reasons_told(part: RemovedCounts, policy: Policy) -> bool:
+    """Whether it is told how many each reason removes."""
+    return not np.any((part.removed > 0) & (part.removed < policy.min_people))
+
+
 def removed_people(part: RemovedCounts, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
     """Reasons only if each removes nobody or enough people, and else how many in all.
 
     Nobody is removed from nothing: that no reason removes anybody tells of no person.
     """
-    few = bool(np.any((part.removed > 0) & (part.removed < policy.min_people)))
+    few = not reasons_told(part, policy)
     total = int(part.removed.sum())
     alone = 0 < total < policy.min_people
     if few or alone:

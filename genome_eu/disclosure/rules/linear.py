@@ -13,8 +13,8 @@ from genome_eu.disclosure.checks import (
     Facts,
     below,
     for_haploid,
-    other_alleles,
     require_classes,
+    require_leverage,
     require_model,
     require_people,
     row_evidence,
@@ -33,15 +33,20 @@ from genome_eu.stats.linear import (
     RawSums,
     RowSums,
 )
+from genome_eu.stats.ploidy import other_alleles
 from genome_eu.stats.traits import TraitMoments
 
 
 def trait_moments(part: TraitMoments, policy: Policy, facts: Facts) -> tuple[Any, list[Evidence]]:
-    """People per trait and per covariate, and in the smaller class of each."""
+    """People per trait and per covariate, in the smaller class of each, and nobody who stands out.
+
+    With a steep function of a column, its sums are the numbers of whoever has the most.
+    """
     people = np.append(part.trait_people, part.covariate_people)
     return part, [
         require_people(people, policy, or_nobody=True),
         *require_classes(facts, policy),
+        require_leverage(part.covariate_sum.size + 1, policy, facts),
     ]
 
 
@@ -78,14 +83,14 @@ def row_floors(
     """The floors of single rows, given the people of each group and who of them is `halved`."""
     evidence = []
     floor = policy.association_floor
+    others = other_alleles(2 * part.called - part.allele_count, halved)
     if isinstance(part, DOSAGE_SUMS):
-        hard = part.hard_count, part.hard_called
-        minor_shown = ~rare(part.allele_count, part.called, *hard, floor, policy)
+        # Hard calls of who has one copy count as two.
+        hard = part.hard_count, 2 * part.hard_called - part.hard_count
+        few = rare((part.allele_count, hard[0]), (others, hard[1]), floor, policy)
     else:
-        minor_shown = ~(
-            below(part.allele_count, floor, policy)
-            | below(other_alleles(2 * part.called - part.allele_count, halved), floor, policy)
-        )
+        few = below(part.allele_count, floor, policy) | below(others, floor, policy)
+    minor_shown = ~few
     evidence.append(row_evidence("minor alleles", policy.association_floor, minor_shown))
     shown = minor_shown
     gates: tuple[str, ...] = ("association",)

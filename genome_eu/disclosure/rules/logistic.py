@@ -22,7 +22,6 @@ from genome_eu.disclosure.checks import (
     Facts,
     below,
     for_haploid,
-    other_alleles,
     require_model,
     require_people,
     row_evidence,
@@ -35,8 +34,10 @@ from genome_eu.errors import Refused
 from genome_eu.stats.aggregate import Aggregate, dimension_sizes
 from genome_eu.stats.logistic import (
     DOSAGE_SCORE_SUMS,
+    STRATIFIED_SUMS,
     FirthSums,
     FitSums,
+    HardCallsOfClasses,
     NullSums,
     ProductSums,
     RawScoreSums,
@@ -44,6 +45,7 @@ from genome_eu.stats.logistic import (
     SpaSums,
     StratifiedSums,
 )
+from genome_eu.stats.ploidy import other_alleles
 
 # Numbers of a row's fit that are no parameters of it.
 _NOT_PARAMETERS = {"rows", "tails"}
@@ -127,13 +129,14 @@ def _row_floors(
     floor = policy.association_floor
     for name in ("cases", "controls"):
         alleles, called = getattr(part, f"alleles_{name}"), getattr(part, f"called_{name}")
-        if isinstance(part, DOSAGE_SCORE_SUMS):
-            hard = getattr(part, f"hard_{name}"), getattr(part, f"hard_called_{name}")
-            few |= rare(alleles, called, *hard, floor, policy)
-            continue
-        few |= below(alleles, floor, policy)
-        one_copy = 0 if halved is None else halved[name]
-        few |= below(other_alleles(2 * called - alleles, one_copy), floor, policy)
+        others = other_alleles(2 * called - alleles, 0 if halved is None else halved[name])
+        if isinstance(part, HardCallsOfClasses):
+            # Hard calls of who has one copy count as two.
+            hard = getattr(part, f"hard_{name}")
+            hard_others = 2 * getattr(part, f"hard_called_{name}") - hard
+            few |= rare((alleles, hard), (others, hard_others), floor, policy)
+        else:
+            few |= below(alleles, floor, policy) | below(others, floor, policy)
     shown = ~few | ~there
     evidence = [
         row_evidence("minor alleles in cases and controls", policy.association_floor, shown)
@@ -211,7 +214,7 @@ RULES: Mapping[type[Aggregate], Rule] = {
     ScoreSums: score,
     RawScoreSums: score,
     **dict.fromkeys(DOSAGE_SCORE_SUMS, score),
-    StratifiedSums: stratified,
+    **dict.fromkeys(STRATIFIED_SUMS, stratified),
     ProductSums: tests,
     SpaSums: tests,
     FirthSums: tests,
@@ -222,7 +225,7 @@ PUBLISHED: Mapping[type[Aggregate], PublishersRule] = {
     ScoreSums: _published_score,
     RawScoreSums: _published_score,
     **dict.fromkeys(DOSAGE_SCORE_SUMS, _published_score),
-    StratifiedSums: _published_score,
+    **dict.fromkeys(STRATIFIED_SUMS, _published_score),
     ProductSums: _published_tests,
     SpaSums: _published_tests,
     FirthSums: _published_tests,

@@ -87,6 +87,9 @@ def _joined(
 ) -> tuple[ScoreDistribution, int]:
     """Bins joined until each group, and the people in none, have enough in each."""
     bins = part.polygenic_bins
+    # Who lies above an edge is compared with who lies above others (`exposed.divided`); under masks
+    # there is no floor here.
+    floor = max(policy.genotype_floor, policy.differencing_floor) if policy.genotype_floor else 0
     # Bins that were joined before stay so.
     before = part.opens
     opens = np.zeros_like(before)
@@ -95,7 +98,7 @@ def _joined(
         rows = np.add.reduceat(bins[:, score], starts, axis=1)
         if hidden is not None:
             rows = np.vstack([rows, np.add.reduceat(hidden[score], starts)])
-        opens[score, starts] = standing_bins(rows, policy.genotype_floor)
+        opens[score, starts] = standing_bins(rows, floor)
     found = replace(part, opens=opens, polygenic_bins=join_bins(bins, opens))
     return found, int(before.sum() - opens.sum())
 

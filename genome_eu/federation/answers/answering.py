@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
+from genome_eu.federation.plan import array_digest
 from genome_eu.stats.aggregate import Aggregate
 
 if TYPE_CHECKING:
-    from genome_eu.federation.exposed import Exposed
     from genome_eu.federation.plan import Plan
     from genome_eu.federation.site import Site
+    from genome_eu.federation.site.exposed import Exposed
 
 Inputs = dict[str, NDArray]
 Part = tuple[Aggregate, Facts]
@@ -24,6 +25,14 @@ Part = tuple[Aggregate, Facts]
 def narrow(parameters: Any, people: int) -> int:
     """Width of an answer that has few numbers for each row, or none."""
     return 1
+
+
+def panel_name(inputs: Inputs, *, dosages: bool = False) -> str:
+    """Names a panel whose genotypes are shown; dosages are other numbers than hard calls."""
+    if "panel" not in inputs:
+        return ""
+    name = array_digest(inputs["panel"])
+    return f"dosages {name}" if dosages else name
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,24 @@ from numpy.typing import NDArray
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.federation.answers.absent import panel_rows
-from genome_eu.federation.answers.answering import Answering, Inputs, Part
-from genome_eu.federation.exposed import Exposed
+from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
 from genome_eu.federation.parameters.counts import GenotypeCountsParameters
-from genome_eu.federation.plan import Plan, array_digest
+from genome_eu.federation.plan import Plan
+from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import counts
+from genome_eu.stats import dosages as dosage_stats
 
 if TYPE_CHECKING:
     from genome_eu.federation.site import Site
 
 
-def _counts_width(groups: int) -> int:
-    """Numbers of genotype counts for each row, everybody being the first of the groups."""
-    return 5 * groups
+# Numbers of a group in a row: of hard calls, and of dosages beside them.
+_NUMBERS, _OF_DOSAGES = 5, 3
 
 
-def _width(asked: GenotypeCountsParameters, people: int) -> int:
-    return _counts_width(1 + len(asked.groups))
+def counts_width(asked: GenotypeCountsParameters, people: int, *, dosages: bool = False) -> int:
+    """Numbers of each row, everybody being the first of the groups."""
+    return (_NUMBERS + _OF_DOSAGES * dosages) * (1 + len(asked.groups))
 
 
 def _group_sizes(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
@@ -57,18 +58,27 @@ def numbered(
     return groups, int((groups == last).sum())
 
 
-def _genotype_counts(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
+def genotype_counts(
+    site: Site, plan: Plan, inputs: Inputs, *, dosages: bool = False
+) -> Iterator[Part]:
+    """Genotypes by group, or sums of dosages beside them."""
     asked = plan.asked()
     asked_of = panel_rows(site, plan, inputs)
     rows = asked_of.rows
     groups, hidden = numbered(site, asked)
     shown = len(asked.groups) + 1
     if shown == 1 and not hidden and site.included.all():
-        parts = _counted_at_import(site, plan, rows)
+        parts = _counted_at_import(site, plan, rows, dosages=dosages)
     else:
         counted = shown + bool(hidden)
         parts = site.stream(
-            plan, rows, counts.summarize, groups, counted, width=_counts_width(counted)
+            plan,
+            rows,
+            dosage_stats.summarize if dosages else counts.summarize,
+            groups,
+            counted,
+            width=counts_width(asked, site.people, dosages=dosages) * counted // shown,
+            dosages=dosages,
         )
     start = 0
     for counted_here in parts:
@@ -84,9 +94,14 @@ def _genotype_counts(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
         )
 
 
-def _counted_at_import(site: Site, plan: Plan, rows: NDArray) -> Iterator[counts.GenotypeCounts]:
+def _counted_at_import(
+    site: Site, plan: Plan, rows: NDArray, *, dosages: bool
+) -> Iterator[counts.GenotypeCounts]:
     """Counts of everybody, without reading a genotype."""
     for start, stop in plan.spans():
+        if dosages:
+            yield dosage_stats.summed(*site.store.dosage_sums(rows[start:stop]), site.people)
+            continue
         tallies = site.store.counts(rows[start:stop])
         yield counts.tallied(tallies[:, None], np.array([site.people]))
 
@@ -95,14 +110,17 @@ def _of_sizes(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Expos
     return exposed.groups(site.table.groups(plan.asked().by), None)
 
 
-def _of_counts(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
+def exposure_of_counts(
+    site: Site, exposed: Exposed, plan: Plan, inputs: Inputs, *, dosages: bool = False
+) -> Exposure:
+    """Everybody, and the people of every group."""
     asked = plan.asked()
     labels = site.table.groups(asked.by) if asked.by else None
-    panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+    panel = panel_name(inputs, dosages=dosages)
     return exposed.groups(labels, asked.groups, rows=plan.rows, panel=panel)
 
 
 ANSWERING: Mapping[str, Answering] = {
     "group_sizes": Answering(_group_sizes, _of_sizes),
-    "genotype_counts": Answering(_genotype_counts, _of_counts, _width),
+    "genotype_counts": Answering(genotype_counts, exposure_of_counts, counts_width),
 }

@@ -10,24 +10,30 @@ import numpy as np
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.federation.answers.absent import panel_rows
-from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
 from genome_eu.federation.answers.counts import numbered
-from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.counts import HaploidCountsParameters
-from genome_eu.federation.plan import Plan, array_digest
+from genome_eu.federation.plan import Plan
+from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import counts
+from genome_eu.stats import dosages as dosage_stats
 
 if TYPE_CHECKING:
     from genome_eu.federation.site import Site
 
-_NUMBERS = 7  # of a group in a row
+# Numbers of a group in a row: of hard calls, and of dosages beside them.
+_NUMBERS, _OF_DOSAGES = 7, 4
 
 
-def _width(asked: HaploidCountsParameters, people: int) -> int:
-    return _NUMBERS * (1 + len(asked.groups))
+def haploid_width(asked: HaploidCountsParameters, people: int, *, dosages: bool = False) -> int:
+    """Numbers of each row, everybody being the first of the groups."""
+    return (_NUMBERS + _OF_DOSAGES * dosages) * (1 + len(asked.groups))
 
 
-def _haploid_counts(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
+def haploid_counts(
+    site: Site, plan: Plan, inputs: Inputs, *, dosages: bool = False
+) -> Iterator[Part]:
+    """Genotypes by group, or sums of dosages beside them."""
     asked = plan.asked()
     asked_of = panel_rows(site, plan, inputs)
     copies = site.copies(asked.ploidy)
@@ -40,11 +46,12 @@ def _haploid_counts(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     parts = site.stream(
         plan,
         asked_of.rows,
-        counts.summarize_haploid,
+        dosage_stats.summarize_haploid if dosages else counts.summarize_haploid,
         groups,
         counted,
         copies.haploid,
-        width=_NUMBERS * counted,
+        width=haploid_width(asked, people, dosages=dosages) * counted // shown,
+        dosages=dosages,
         haploid=site.haploid_calls(asked.ploidy),
     )
     start = 0
@@ -61,7 +68,9 @@ def _haploid_counts(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
         )
 
 
-def _exposure(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
+def exposure_of_haploid(
+    site: Site, exposed: Exposed, plan: Plan, inputs: Inputs, *, dosages: bool = False
+) -> Exposure:
     """The haploid and the diploid of every group: AN tells how many there are of each."""
     asked = plan.asked()
     copies = site.copies(asked.ploidy)
@@ -71,10 +80,10 @@ def _exposure(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Expos
         labels = np.where(np.isin(own, asked.groups), own, "")
     named = copies.counted & site.included & (labels != "")
     labels = np.where(named, labels + np.where(copies.haploid, "/1", "/2"), "")
-    panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+    panel = panel_name(inputs, dosages=dosages)
     return exposed.groups(labels, None, rows=plan.rows, panel=panel)
 
 
 ANSWERING: Mapping[str, Answering] = {
-    "haploid_counts": Answering(_haploid_counts, _exposure, _width),
+    "haploid_counts": Answering(haploid_counts, exposure_of_haploid, haploid_width),
 }

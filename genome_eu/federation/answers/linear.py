@@ -13,12 +13,11 @@ from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.disclosure.checks import withhold
 from genome_eu.errors import BundleError, PanelError
-from genome_eu.federation.answers.answering import Answering, Inputs, Part
-from genome_eu.federation.answers.dosages import dosage_panel
-from genome_eu.federation.exposed import Exposed
+from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
 from genome_eu.federation.parameters.linear import LinearParameters
 from genome_eu.federation.parameters.model import ModelParameters
-from genome_eu.federation.plan import Plan, array_digest
+from genome_eu.federation.plan import Plan
+from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, linear
 from genome_eu.stats.formula import column_names
 from genome_eu.stats.transform import transformed
@@ -205,9 +204,8 @@ def _exposure_of_design(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs
 
 def _exposure_of_rows(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
     x, y = _columns(site, plan)
-    panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
-    if issubclass(_ROWS[plan.statistic][0], linear.DOSAGE_SUMS):
-        panel = dosage_panel(inputs)
+    of_dosages = issubclass(_ROWS[plan.statistic][0], linear.DOSAGE_SUMS)
+    panel = panel_name(inputs, dosages=of_dosages)
     return exposed.model(x, y, plan.asked().traits, rows=plan.rows, panel=panel)
 
 

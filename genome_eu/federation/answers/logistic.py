@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
-from genome_eu.disclosure.checks import other_alleles
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers import linear as linear_answers
 from genome_eu.federation.answers import weighing
-from genome_eu.federation.answers.answering import Answering, Inputs, Part
-from genome_eu.federation.answers.dosages import dosage_panel
+from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
 from genome_eu.federation.answers.offsets import kept_offsets
-from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.logistic import LogisticParameters
-from genome_eu.federation.people import require_near
 from genome_eu.federation.plan import Plan, array_digest
+from genome_eu.federation.site.exposed import Exposed
+from genome_eu.federation.site.people import require_near
 from genome_eu.stats import exposure, logistic
 from genome_eu.stats.aggregate import AGGREGATES
 from genome_eu.stats.logistic import case_control
@@ -52,6 +51,12 @@ def columns(site: Site, asked: LogisticParameters) -> tuple[NDArray, NDArray]:
     return x, np.column_stack(coded)
 
 
+#: The last model of each site: all rounds of a question have the same one.
+_LAST: WeakKeyDictionary[Site, tuple[dict[str, Any], tuple[logistic.Design, Facts]]] = (
+    WeakKeyDictionary()
+)
+
+
 def model(site: Site, plan: Plan) -> tuple[logistic.Design, Facts]:
     """The logistic model of a plan, and what the checks must know of its people.
 
@@ -61,6 +66,21 @@ def model(site: Site, plan: Plan) -> tuple[logistic.Design, Facts]:
         The plan's origins do not fit its columns, or are far from the data.
     """
     asked: LogisticParameters = plan.asked()
+    # How missing calls are treated is a matter of the rows.
+    said = {name: value for name, value in plan.parameters.items() if name != "missing"}
+    said["judged"] = site.policy is not None
+    known = _LAST.get(site)
+    if known is None or known[0] != said:
+        known = said, _model(site, asked)
+        # Scores and offsets may be made anew under the same id.
+        if asked.pca is None and asked.wgr is None:
+            _LAST[site] = known
+    design, facts = known[1]
+    linear_answers.require_called(site, plan, design.included.any(axis=1))
+    return design, facts
+
+
+def _model(site: Site, asked: LogisticParameters) -> tuple[logistic.Design, Facts]:
     if asked.transform is not None:
         raise BundleError("a binary trait has no other scale; ask without a transform")
     x, y = columns(site, asked)
@@ -76,7 +96,6 @@ def model(site: Site, plan: Plan) -> tuple[logistic.Design, Facts]:
         members = ~np.isnan(x).any(axis=1)[:, None] & ~np.isnan(y)
         offsets = kept_offsets(site, asked, members)
         design = design.with_offset(offsets.values[asked.chromosome].T)
-    linear_answers.require_called(site, plan, design.included.any(axis=1))
     facts = []
     for trait in range(design.traits):
         who = design.who(trait)
@@ -117,7 +136,8 @@ def _null(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     design, facts = model(site, plan)
     theta, inverse = _null_models(plan, inputs, design)
     if site.policy is not None:
-        facts = weighing.of_model(facts, logistic.fit_people(design, theta, inverse))
+        fitted = logistic.fit_people(design, theta, inverse)
+        facts = weighing.of_model(facts, fitted, inverse)
     yield logistic.summarize_null([design], theta, inverse), facts
 
 
@@ -174,14 +194,14 @@ def _tests(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     missing = getattr(asked, "missing", "mean")
     if site.policy is not None:
         facts = weighing.of_model(facts, fitted)
-        judged = _judged(site, plan, rows, trait, fitted, given)
-        copies, others, (absent, people_of, sides) = judged[:, :2], judged[:, 2:4], judged[:, 4:].T
         halved = np.array([[one.halved for one in both.groups[::-1]] for both in facts.groups])
+        judged = _judged(site, plan, rows, trait, fitted, halved, given)
+        absent, people_of, sides = judged[:, 4:].T
         # With a mean of the plan's in their place, who lacks a call can be told by changing it.
         told = missing == "drop" or not asked.site_effects
         facts = replace(
             facts,
-            minor_alleles=np.hstack([copies, other_alleles(others, halved[trait])]),
+            minor_alleles=judged[:, :4],
             missing=absent if told else np.zeros_like(absent),
             row_weighing=people_of,
             row_sides=sides,
@@ -250,6 +270,7 @@ def _judged(
     rows: NDArray,
     trait: NDArray,
     fitted: logistic.Fitted,
+    halved: NDArray,
     given: dict[str, NDArray],
 ) -> NDArray:
     """What `logistic.fewest_alleles` and `weighing.of_rows` say of each test, (rows, 7)."""
@@ -263,6 +284,7 @@ def _judged(
         plan.statistic,
         list(given),
         getattr(plan.asked(), "missing", "mean"),
+        halved,
         dosages,
         by_row=(trait, *given.values()),
         ends=[*range(size, rows.size, size), rows.size],
@@ -274,8 +296,8 @@ def _judged(
 
 
 def _judge(block: Any, *given: Any) -> NDArray:
-    trait, *arrays, fitted, statistic, names, missing, dosages = given
-    counted = logistic.fewest_alleles(block, trait, fitted.design, dosages=dosages)
+    trait, *arrays, fitted, statistic, names, missing, halved, dosages = given
+    counted = logistic.fewest_alleles(block, trait, fitted.design, halved, dosages=dosages)
     behind = np.full((block.rows, 2), np.inf)
     if statistic in weighing.BY_ROW:
         numbers = dict(zip(names, arrays, strict=True))
@@ -313,13 +335,6 @@ def _weighted(
     return design, x, multiplied
 
 
-def _panel(plan: Plan, inputs: Inputs) -> str:
-    """Names the panel, as its hard calls or as its dosages."""
-    if plan.asked().dosages:
-        return dosage_panel(inputs)
-    return array_digest(inputs["panel"]) if "panel" in inputs else ""
-
-
 def _exposure_of_null(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
     x, y = columns(site, plan.asked())
     rows, named = linear_answers.of_genotypes(plan.asked(), x)
@@ -328,7 +343,7 @@ def _exposure_of_null(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) 
 
 def _exposure_of_score(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
     design, _, multiplied = _weighted(site, plan, inputs)
-    panel = _panel(plan, inputs)
+    panel = panel_name(inputs, dosages=plan.asked().dosages)
     return exposed.weighted(
         design.included, multiplied, plan.asked().traits, rows=plan.rows, panel=panel
     )
@@ -337,7 +352,7 @@ def _exposure_of_score(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs)
 def _exposure_of_tests(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
     design, _ = model(site, plan)
     trait, _ = _given(plan, inputs, design)
-    panel = _panel(plan, inputs)
+    panel = panel_name(inputs, dosages=plan.asked().dosages)
     # Every round's numbers are of other, unknown functions of a row's genotypes.
     name = "".join(array_digest(inputs[key]) for key in sorted(inputs) if key != "panel")
     own = _width(plan.statistic, design.width)

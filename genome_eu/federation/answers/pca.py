@@ -12,8 +12,8 @@ from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
-from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.plan import Plan
+from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, pca
 
 if TYPE_CHECKING:
@@ -46,7 +46,12 @@ def _project_people(site: Site, plan: Plan, inputs: Inputs, rows: NDArray) -> ND
 
 def _projection(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     rows = site.panel(plan, inputs)
+    if site.repeats(rows):
+        # At two frequencies it would tell the scores of those who lack a call.
+        raise BundleError("a projection names a row twice")
     frequency, loadings = _frequency(plan, inputs)
+    lacking = site.rarely_missing(rows, frequency)
+    site.state.projected.require_same(site.store.genotype_digest, *lacking)
     scores = _project_people(site, plan, inputs, rows)
     judged = site.policy is not None
     facts = Facts(
@@ -65,6 +70,8 @@ def _projection(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
         width=loadings.shape[1],
     ):
         yield part, facts
+    # Reached only when the airlock has let the products out.
+    site.state.projected.keep(site.store.genotype_digest, *lacking)
 
 
 def _scores(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:

@@ -13,9 +13,9 @@ from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
-from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.scores import ScoreDistributionParameters
 from genome_eu.federation.plan import Plan, array_digest
+from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, scores
 from genome_eu.stats.scores import PersonScores, Scale
 
@@ -158,7 +158,36 @@ def _exposure(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Expos
     found = exposed.groups(labels, asked.groups, rows=numbers, panel=said)
     # Sums of squares of two scores that differ in one person give that person's score.
     own = person_scores(site, plan, inputs, imputed=asked.imputed)
-    return exposed.combined(found, scores.on_scale(own, _scale(plan, inputs)))
+    values = scores.on_scale(own, _scale(plan, inputs))
+    found = exposed.combined(found, values)
+    return exposed.divided(found, _above_edges(site, asked, values))
+
+
+def _above_edges(
+    site: Site, asked: ScoreDistributionParameters, values: NDArray
+) -> list[NDArray[np.bool_]]:
+    """Who lies above each edge that is shown, in each group, (people of the store,).
+
+    Two histograms with edges a little apart count the people between: where they are few, moving an
+    edge finds somebody's score to the last digit, and weights can be chosen so that its digits are
+    genotypes.
+    """
+    assert site.policy is not None  # noqa: S101 - exposures are of sites that have one
+    groups, last = _groups(site, asked)
+    parts = [groups == group for group in range(1, last + 1)]
+    parts = [some for some in parts if some.any()]
+    if any(some.sum() < site.policy.min_people for some in parts):
+        parts = []
+    members = [groups >= 0, *parts]
+    edges = np.array(asked.edges)
+    # Bins of fewer are joined, or under masks seen by nobody but the publisher.
+    floor = max(site.policy.genotype_floor, site.policy.differencing_floor)
+    bins = np.stack([scores.histogram(values[some], edges) for some in members])
+    found = []
+    for score, own in enumerate(values.T):
+        for place in np.flatnonzero(scores.standing_bins(bins[:, score], floor))[1:]:
+            found += [some & (own >= edges[place - 1]) for some in members]
+    return found
 
 
 ANSWERING: Mapping[str, Answering] = {"score_distribution": Answering(_distribution, _exposure)}

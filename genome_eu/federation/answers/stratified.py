@@ -15,10 +15,10 @@ from genome_eu.disclosure.checks import withhold_tests
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers import logistic as logistic_answers
 from genome_eu.federation.answers import weighing
-from genome_eu.federation.answers.answering import Answering, Inputs, Part
-from genome_eu.federation.exposed import Exposed
+from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
 from genome_eu.federation.parameters.logistic import LogisticParameters
-from genome_eu.federation.plan import Plan, array_digest
+from genome_eu.federation.plan import Plan
+from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import logistic
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 def _fitted(site: Site, plan: Plan) -> tuple[logistic.Fitted, Facts]:
     if not plan.asked().site_effects:
         raise BundleError("logistic_stratified has an intercept for every site")
-    if plan.asked().dosages:
-        raise BundleError("logistic_stratified is of hard calls; ask without dosages")
+    kind = logistic.STRATIFIED_SUMS[plan.asked().dosages]
+    if plan.statistic != kind.statistic:
+        raise BundleError(f"{plan.statistic} is not for this model; ask {kind.statistic} instead")
     design, facts = logistic_answers.model(site, plan)
     fitted = logistic.fit_own_null(design)
     if site.policy is not None:
@@ -40,7 +41,9 @@ def _fitted(site: Site, plan: Plan) -> tuple[logistic.Fitted, Facts]:
 def _stratified(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     found = site.located(plan, inputs)
     fitted, facts = _fitted(site, plan)
-    width = logistic.numbers_per_row(fitted.design.width, fitted.design.traits, raw=False)
+    dosages = plan.asked().dosages
+    numbers = {"raw": False, "dosages": dosages}
+    width = logistic.numbers_per_row(fitted.design.width, fitted.design.traits, **numbers)
     columns = fitted.design.width + 2
     start = 0
     for part in site.stream(
@@ -48,8 +51,10 @@ def _stratified(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
         found.rows,
         logistic.summarize_stratified,
         fitted,
+        logistic.STRATIFIED_SUMS[dosages],
         width=width + columns,
         columns=columns,
+        dosages=dosages,
     ):
         listed = found.listed[start : start + part.rows]
         start += part.rows
@@ -67,7 +72,7 @@ def _exposure(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Expos
     fitted, _ = _fitted(site, plan)
     design = fitted.design
     multiplied = [weighing.multiplied(fitted, trait) for trait in range(design.traits)]
-    panel = array_digest(inputs["panel"]) if "panel" in inputs else ""
+    panel = panel_name(inputs, dosages=plan.asked().dosages)
     return exposed.weighted(
         design.included, multiplied, plan.asked().traits, rows=plan.rows, panel=panel
     )
@@ -75,9 +80,10 @@ def _exposure(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Expos
 
 def _width(asked: LogisticParameters, people: int) -> int:
     columns = len(asked.covariate_mean)
-    return logistic.numbers_per_row(columns, len(asked.traits), raw=False) + columns + 2
+    numbers = {"raw": False, "dosages": asked.dosages}
+    return logistic.numbers_per_row(columns, len(asked.traits), **numbers) + columns + 2
 
 
 ANSWERING: Mapping[str, Answering] = {
-    "logistic_stratified": Answering(_stratified, _exposure, _width)
+    kind.statistic: Answering(_stratified, _exposure, _width) for kind in logistic.STRATIFIED_SUMS
 }

@@ -38,14 +38,33 @@ def multiplied(fitted: logistic.Fitted, trait: int) -> NDArray[np.float64]:
     )
 
 
-def of_model(facts: Facts, fitted: logistic.Fitted) -> Facts:
-    """The facts of each trait's people, with what the weights of its model make of them."""
+def _penalized(fitted: logistic.Fitted, trait: int, inverse: NDArray) -> NDArray[np.float64]:
+    """y − μ + h(½ − μ) of Firth's score; h is made of an inverse information of the plan's."""
+    x = fitted.design.x - fitted.centre[trait]
+    weight = fitted.weight[:, trait]
+    leverage = np.einsum("ij,jk,ik->i", x, inverse[trait], x)
+    if fitted.design.site_effects and weight.any():
+        leverage = leverage + 1.0 / weight.sum()
+    added: NDArray[np.float64] = weight * leverage * (0.5 - fitted.mu[:, trait])
+    return fitted.residual[:, trait] + added
+
+
+def of_model(facts: Facts, fitted: logistic.Fitted, inverse: NDArray | None = None) -> Facts:
+    """The facts of each trait's people, with what the weights of its model make of them.
+
+    `inverse` (traits, columns, columns) is that of a round under Firth's penalty.
+    """
     groups = []
     for trait, group in enumerate(facts.groups):
         who = fitted.design.who(trait)
         columns = multiplied(fitted, trait)[who]
         leverage = max(group.leverage, exposure.largest_leverage(columns))
         weighing = float(exposure.effective_people(fitted.weight[who, trait]))
+        if inverse is not None and who.size:
+            # By itself: what it adds to y − μ is small in one honest round, however it is shaped.
+            penalized = _penalized(fitted, trait, inverse)[who]
+            leverage = max(leverage, exposure.largest_leverage(penalized[:, None]))
+            weighing = min(weighing, float(exposure.effective_people(penalized)))
         groups.append(replace(group, leverage=leverage, weighing=weighing))
     return replace(facts, groups=tuple(groups))
 

@@ -26,7 +26,9 @@ from genome_eu.federation.study import Study
 
 # In the folder of a round that was waited for in vain.
 _LATE = "late"
+# Each pause is about a sixth of the time that was waited before.
 _POLL_S = 0.05
+_POLL_GROWTH = 1.2
 _POLL_LIMIT_S = 2.0
 #: The most that an answer may take on disk once it is opened.
 ANSWER_LIMIT = 64 * 2**30
@@ -86,7 +88,7 @@ class Exchange:
                 return answers
             if time.monotonic() > deadline:
                 raise self._late(plan, study, waiting)
-            pause = _POLL_S if arrived else min(pause * 1.5, _POLL_LIMIT_S)
+            pause = _POLL_S if arrived else min(pause * _POLL_GROWTH, _POLL_LIMIT_S)
             time.sleep(pause)
 
     # -- out -----------------------------------------------------------------------------------

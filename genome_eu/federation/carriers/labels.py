@@ -19,6 +19,8 @@ _PART = r"\.[0-9]{6}\.[0-9a-f]{32}"
 _COVER = ".cover.json"
 _NAME = re.compile(f"(?P<folder>{_STUDY}/{_ROUND})/(?P<leaf>{_LEAF})")
 _FOLDER = re.compile(f"|{_STUDY}(/{_ROUND})?")
+_A_PART = re.compile(_PART)
+_A_LEFTOVER = re.compile(rf"({_PART}|{re.escape(_COVER)})\.[0-9a-f]{{8}}\.partial")
 
 
 class Part(Protocol):
@@ -68,16 +70,16 @@ class Label:
 
     def parts_among(self, files: Iterable[str]) -> list[str]:
         """Any parts of this message."""
-        return self._among(files, f"{re.escape(self.leaf)}{_PART}")
+        return _among(files, self.name, _A_PART)
 
     def leftovers_among(self, files: Iterable[str]) -> list[str]:
         """What a writer of this message who was killed left under a temporary name."""
-        own = rf"\.{re.escape(self.leaf)}({_PART}|{re.escape(_COVER)})\.[0-9a-f]{{8}}\.partial"
-        return self._among(files, own)
+        return _among(files, f"{self.folder}/.{self.leaf}", _A_LEFTOVER)
 
-    def _among(self, files: Iterable[str], leaf: str) -> list[str]:
-        own = re.compile(f"{re.escape(self.folder)}/{leaf}")
-        return [path for path in files if own.fullmatch(path)]
+
+def _among(files: Iterable[str], start: str, rest: re.Pattern[str]) -> list[str]:
+    """The files whose names are this and then what the pattern says."""
+    return [one for one in files if one.startswith(start) and rest.fullmatch(one, len(start))]
 
 
 def message_of(path: str) -> str | None:

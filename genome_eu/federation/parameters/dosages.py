@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from genome_eu.federation.parameters.counts import GenotypeCountsParameters, HaploidCountsParameters
 from genome_eu.federation.parameters.types import PANEL, Frozen, Input
 
-
-class DosageCountsParameters(Frozen):
-    """Sums of dosages by row, and of their squares, for everybody."""
-
-
-PARAMETERS: Mapping[str, type[Frozen]] = {"dosage_counts": DosageCountsParameters}
-INPUTS: Mapping[str, Mapping[str, Input]] = {"dosage_counts": PANEL}
+PARAMETERS: Mapping[str, type[Frozen]] = {
+    "dosage_counts": GenotypeCountsParameters,
+    "haploid_dosage_counts": HaploidCountsParameters,
+}
+INPUTS: Mapping[str, Mapping[str, Input]] = {
+    "dosage_counts": PANEL,
+    "haploid_dosage_counts": PANEL,
+}

@@ -1,38 +1,28 @@
 """Dosages over all sites: allele frequencies, imputation quality, and the rows that pass filters.
 
-One round. Of each row leave the sums of dosages and of their squares, and counts of hard calls, by
-which the floors of a policy are judged.
+One round for each kind of rows. Of each row leave the sums of dosages and of their squares, and
+counts of hard calls, by which the floors of a policy are judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.errors import PanelError, UsageError
-from genome_eu.federation.parameters.dosages import DosageCountsParameters
-from genome_eu.federation.plan import Ask
+from genome_eu.federation.protocols.frequencies import by_kind
 from genome_eu.federation.protocols.panel import Panel, Rounds
+from genome_eu.federation.protocols.ploidy import in_row_order
 from genome_eu.stats import dosages
-from genome_eu.stats.dosages import DosageCounts
-
-# Numbers of a row of the answer.
-_WIDTH = 8
 
 
-def frequencies(panel: Panel) -> Rounds:
-    """Finished shards, lazily."""
-    answer = yield Ask(
-        DosageCounts, DosageCountsParameters(), panel.inputs, panel.size, width=_WIDTH
-    )
-
-    def finished() -> Iterator[dosages.DosageFrequencies]:
-        for part in answer.shards():
-            yield dosages.finalize(part)
-
-    return finished()
+def frequencies(panel: Panel, by: tuple[str, ...] = (), labels: Sequence[str] = ()) -> Rounds:
+    """Finished shards, lazily, in row order; a round for each kind of rows."""
+    answers = yield from by_kind(panel, by, list(labels), dosages=True)
+    shards = {kind: map(dosages.finalize, answer.shards()) for kind, answer in answers.items()}
+    return in_row_order(panel, shards)
 
 
 def check_limits(min_info: float, min_maf: float, *, of_dosages: bool) -> None:
@@ -59,7 +49,7 @@ def filtered(panel: Panel, min_info: float, min_maf: float) -> Rounds:
     failed: dict[str, int] = {}
     kept: list[NDArray] = []
     for part in finished:
-        passes = np.ones(part.n_called.size, bool)
+        passes = np.ones(len(part.n_called), bool)
         for reason, rows in dosages.failing(part, min_info, min_maf).items():
             failed[reason] = failed.get(reason, 0) + int(rows.sum())
             passes &= ~rows

@@ -17,17 +17,11 @@ from numpy.typing import NDArray
 
 from genome_eu.errors import PanelError
 from genome_eu.federation.answer import Answer
-from genome_eu.federation.parameters.counts import (
-    GenotypeCountsParameters,
-    HaploidCountsParameters,
-)
 from genome_eu.federation.parameters.filters import RemovedPeopleParameters, VariantFilters
 from genome_eu.federation.plan import Ask
-from genome_eu.federation.protocols.frequencies import groups
+from genome_eu.federation.protocols.frequencies import by_kind, groups
 from genome_eu.federation.protocols.panel import Panel, Rounds
-from genome_eu.federation.protocols.ploidy import kinds
 from genome_eu.stats import counts
-from genome_eu.stats.counts import GenotypeCounts, HaploidCounts
 from genome_eu.stats.ploidy import rows_of
 from genome_eu.stats.qc.removal import RowMeasures, VariantLimits, count_reasons, removed_rows
 from genome_eu.stats.qc.removed import RemovedCounts
@@ -52,14 +46,8 @@ def passing(panel: Panel, filters: VariantFilters, limits: VariantLimits) -> Rou
     """
     labels = yield from groups(filters.hwe_by)
     reason = np.full(panel.size, -1, np.int8)
-    for kind, rows in kinds(panel).items():
-        asked: dict[str, Any] = {"by": filters.hwe_by, "groups": tuple(labels)}
-        if kind == "diploid":
-            parameters = GenotypeCountsParameters(**asked)
-            answer = yield Ask(GenotypeCounts, parameters, rows.inputs, rows.size)
-        else:
-            of_kind = HaploidCountsParameters(**asked, ploidy=kind)
-            answer = yield Ask(HaploidCounts, of_kind, rows.inputs, rows.size)
+    answers = yield from by_kind(panel, filters.hwe_by, labels)
+    for kind, answer in answers.items():
         found = [removed_rows(one, limits) for one in _measures(answer, filters)]
         reason[rows_of(kind, panel.ploidy)] = np.concatenate(found)
     places = np.flatnonzero(reason < 0)

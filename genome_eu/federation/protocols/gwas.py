@@ -245,8 +245,7 @@ def _fit_kind(model: GwasModel, panel: Panel, origins: Origins, ploidy: PloidyNa
     kind: type[linear.RowSums] = linear.MeanSums if model.site_effects else linear.RawSums
     if model.missing == "drop":
         kind = linear.CompleteSums
-    if model.dosages:
-        kind = next(one for one in linear.DOSAGE_SUMS if issubclass(one, kind))
+    kind = _of_dosages(kind) if model.dosages else kind
     width = linear.numbers_per_row(kind, kept.size, design.xy.shape[1], design.people.size)
     answer = yield Ask(kind, parameters, panel.inputs, panel.size, width)
     scale = y.scale * effect_scale(ploidy)
@@ -257,13 +256,19 @@ def _fit_kind(model: GwasModel, panel: Panel, origins: Origins, ploidy: PloidyNa
     return Fit(design.people[design.trait_group], shards)
 
 
+def _of_dosages(kind: type[linear.RowSums]) -> type[linear.RowSums]:
+    return next(one for one in linear.DOSAGE_SUMS if issubclass(one, kind))
+
+
 def check_once(model: GwasModel, missing: Missing) -> None:
     """Raise where a model takes more than one round, or has calls that are not `missing` so."""
     model.check()
     if model.missing != missing:
-        raise UsageError(f"in one round missing calls need missing={missing!r}")
-    if not model.site_effects or model.dosages:
-        raise UsageError("in one round there is one intercept per site, and dosages are hard calls")
+        raise UsageError(f"in one round missing calls need --missing {missing}")
+    if not model.site_effects:
+        raise UsageError("in one round there is one intercept per site")
+    if model.min_info or model.min_maf:
+        raise UsageError("limits on INFO and frequencies take a round of their own; leave them out")
     if category_columns(model.terms):
         raise UsageError("the levels of categories take a round of their own; leave out C()")
     if model.pca is not None:
@@ -310,8 +315,10 @@ def fit_once(model: GwasModel, panel: Panel, origins: Mapping[str, tuple[float, 
         as_listed=True,
     )
     number = len(model.traits)
-    width = linear.numbers_per_row(linear.CompleteSums, len(names), number, number)
-    answer = yield Ask(linear.CompleteSums, parameters, panel.inputs, panel.size, width)
+    kind: type[linear.RowSums] = linear.CompleteSums
+    kind = _of_dosages(kind) if model.dosages else kind
+    width = linear.numbers_per_row(kind, len(names), number, number)
+    answer = yield Ask(kind, parameters, panel.inputs, panel.size, width)
     people = np.zeros(number, np.int64)
 
     def finished() -> Iterator[linear.LinearResult]:

@@ -155,13 +155,16 @@ def scores_once(
         covariate_scale=scales,
         site_effects=True,
         coded_12=asked.coded_12,
+        dosages=asked.model.dosages,
     )
     answer = yield Ask(
-        logistic.StratifiedSums,
+        logistic.STRATIFIED_SUMS[asked.model.dosages],
         parameters,
         panel.inputs,
         panel.size,
-        logistic.numbers_per_row(len(names), len(asked.model.traits), raw=False),
+        logistic.numbers_per_row(
+            *(len(names), len(asked.model.traits)), raw=False, dosages=asked.model.dosages
+        ),
     )
     return (logistic.score_tests(logistic.finalize_stratified(part)) for part in answer.shards())
 

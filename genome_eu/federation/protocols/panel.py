@@ -92,7 +92,7 @@ def agree(how: How = "intersection", given: pd.DataFrame | None = None) -> Round
         left_out[site] = {
             "rows of unknown ploidy": int(part.rows_total - part.rows_listed - part.rows_withheld),
             "rows withheld by policy": int(part.rows_withheld),
-            **_left_out(joined.report[site], how, len(rows)),
+            **_left_out(joined.report[site], how, len(rows), given is not None),
         }
     contigs = [str(contig) for contig in rows["contig"].unique()]
     return Panel(
@@ -124,7 +124,7 @@ def unlisted(rows: pd.DataFrame) -> Panel:
     )
 
 
-def _left_out(report: dict[str, int], how: How, size: int) -> dict[str, int]:
+def _left_out(report: dict[str, int], how: How, size: int, chosen: bool) -> dict[str, int]:
     """What a person should know of a site's list; all of it is in the report."""
     told = {
         "rows listed twice": report["listed_twice"],
@@ -135,7 +135,9 @@ def _left_out(report: dict[str, int], how: How, size: int) -> dict[str, int]:
     }
     told = {what: rows for what, rows in told.items() if rows}
     if how == "intersection":
-        told["rows not at every site"] = report["listed"] - size
+        # Of given rows, most of a site's others were simply not asked about.
+        why = "rows not asked about or not at every site" if chosen else "rows not at every site"
+        told[why] = report["listed"] - size
     return told
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from genome_eu import results
 from genome_eu._version import __version__
@@ -26,7 +28,9 @@ from genome_eu.stats.harmonize import How
 from genome_eu.stats.qc.removal import VariantLimits
 
 # Questions that have a form of one round.
-_ONE_ROUND = ("frequencies", "gwas")
+_ONE_ROUND = ("frequencies", "dosage_frequencies", "gwas")
+# Scales of a trait that each site computes among its own people.
+_WITHIN_SITES = ("rint", "standardize")
 
 
 class Asking(abc.ABC):
@@ -56,6 +60,13 @@ class Asking(abc.ABC):
     def on_rows(self, rows: pd.DataFrame) -> Self:
         """Whoever is asked, asked only of these rows (columns contig, position, ref, alt)."""
 
+    def _on_found(self, rows: pd.DataFrame) -> tuple[Self, NDArray[np.intp]]:
+        """Whoever is asked, asked of those of these rows that it has, and which these are.
+
+        Of many sites all are asked for; their panel has those that every site lists.
+        """
+        return self.on_rows(rows), np.arange(len(rows))
+
     @abc.abstractmethod
     def filtered(self, filters: Filters | Mapping[str, Any] | str | Path) -> Self:
         """Whoever is asked, without the people and rows that limits remove."""
@@ -83,9 +94,10 @@ class Asking(abc.ABC):
     def in_one_round(self) -> Self:
         """The same, asked in a single round, for sites that release only once.
 
-        Frequencies of everybody, and linear association with missing calls dropped, one intercept
-        per site and no categories: whatever sites would have to agree on first. A federation needs
-        its rows given (`on_rows`), autosomal ones; a row that a site does not list is withheld.
+        Frequencies of everybody, linear association with missing calls dropped and score tests of
+        binary traits within sites, of hard calls or dosages, with one intercept per site and no
+        categories: whatever sites would have to agree on first. A federation needs its rows given
+        (`on_rows`), autosomal ones; a row that a site does not list is withheld.
         """
         chosen = copy.copy(self)
         chosen._one_round = True
@@ -107,6 +119,9 @@ class Asking(abc.ABC):
         if self.watch is not None:
             self.watch(question)
         run = self._open_run(question)
+        if question.get("transform") in _WITHIN_SITES and len(self.sites) > 1:
+            scale = question["transform"]
+            run.left_out["trait transform"] = f"{scale}, at each site among its own people"
         if self._filters.people:
             removed = self._drive(run, filters.removed())
             run.left_out["people removed by limits"] = {

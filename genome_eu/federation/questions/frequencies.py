@@ -65,6 +65,13 @@ class FrequencyQuestions(Asking):
             A site did not answer.
         BadInput
             A column does not exist or cannot name groups; the sites share no variant.
+
+        Notes
+        -----
+        Three rounds, without `by` two: each site sends the rows it may name; the names of its
+        groups and how many people are in each; and of every row how many people of each group have
+        which genotype. Rows on X, Y and MT take a round more for each kind. In one round
+        (`in_one_round`), of given rows and everybody, the last alone.
         """
         run, shards = self._frequencies(
             by, hwe, panel=panel, grpmax=grpmax, by_site=by_site, in_memory=True

@@ -84,18 +84,18 @@ class GwasQuestions(WgrQuestions):
             that sums keep their digits where a unit is very small or large. Otherwise the sites
             agree on them.
         dosages : bool
-            Regress on expected copies of ALT, where the cohort was imputed, in autosomal rows. At
-            sites without dosages, hard calls are taken for them. Step 1 of a whole-genome
-            regression is of hard calls.
+            Regress on expected copies of ALT, where the cohort was imputed. At sites without
+            dosages, hard calls are taken for them. Step 1 of a whole-genome regression is of hard
+            calls.
         min_info, min_maf : float
-            Of dosages: leave out rows whose imputation r² (PLINK 2's MACH_R2, over everybody at
+            Of dosages: leave out rows whose imputation r² (`dosage_frequencies`, over everybody at
             all sites) or minor allele frequency is lower. Asked in a round of its own.
         x_males : {"0/2", "0/1"}
             Dosages of males on X, outside the pseudo-autosomal regions: as if homozygous, or half
             of that. Sex is a covariate of these rows, and people of unknown sex take no part. Rows
             on Y are of males only; effects there and on MT are per copy (0 or 1).
         model : {"linear", "logistic", "wgr"}
-            `logistic` is for traits of cases (1) and controls (0), in autosomal rows. `wgr`,
+            `logistic` is for traits of cases (1) and controls (0). `wgr`,
             whole-genome regression, tests each autosomal row beside what all other chromosomes
             predict (REGENIE's two steps): for related people and polygenic traits.
         wgr : str, GwasResult, mapping or WgrSettings, optional
@@ -129,6 +129,17 @@ class GwasQuestions(WgrQuestions):
             A trait is constant, not numeric or has too few values; covariates are collinear.
         Refused, NoAnswer, BadInput
             As `frequencies`.
+
+        Notes
+        -----
+        A linear model takes four rounds: each site sends the rows it may name; numbers, means and
+        variances of covariates and traits; their products with each other; and of every row the
+        sums of dosages, of their squares, and of their products with covariates and traits. Levels
+        of categories, `min_info` and `min_maf`, and rows on X, Y and MT take rounds of their own,
+        components to compute those of `pca`. Logistic models and whole-genome regression go on for
+        as many rounds as `federation.protocols.logistic` and `federation.protocols.wgr` list.
+        In one round (`in_one_round`), of given rows, there are linear models with `missing="drop"`
+        and logistic score tests stratified by site.
         """
         settings = GwasSettings(
             trait,
@@ -193,7 +204,7 @@ class GwasQuestions(WgrQuestions):
     ) -> tuple[Run, Iterator[GwasResult]]:
         model.check()
         run = self._begin(said(model) | {"components": components})
-        panel = self._panel(run) if model.dosages else self._whole_panel(run)
+        panel = self._whole_panel(run)
         model = self._drive(run, protocol.agree_on_levels(model))
         if in_memory:
             require_memory(panel.size * len(model.traits), BYTES_PER_TEST)

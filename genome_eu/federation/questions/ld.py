@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -16,9 +17,10 @@ from genome_eu.federation.protocols.ld import Missing
 from genome_eu.federation.protocols.panel import Panel
 from genome_eu.federation.questions.asking import Asking
 from genome_eu.federation.questions.run import Run
-from genome_eu.formats.rows import row_table
+from genome_eu.formats.p_values import PValues, p_values_of
 from genome_eu.results import ClumpResult, PruneResult
 from genome_eu.stats import ld, variants
+from genome_eu.stats.harmonize import match
 
 
 class LdQuestions(Asking):
@@ -128,7 +130,7 @@ class LdQuestions(Asking):
 
     def clump(
         self,
-        gwas: xr.Dataset,
+        gwas: xr.Dataset | PValues,
         trait: str | None = None,
         *,
         rule: ld.ClumpRule | None = None,
@@ -141,9 +143,11 @@ class LdQuestions(Asking):
 
         Parameters
         ----------
-        gwas : GwasResult
-            Of this cohort or federation, or of any whose rows it has. Rows that limits remove
-            (`filtered`) are in no clump.
+        gwas : GwasResult, MetaResult or PValues
+            Of this cohort or federation, or of any others: `genome_eu.formats.read_p_values` reads
+            tables of PLINK 2, REGENIE and GWAS-SSF. A row whose REF and ALT are the other way round
+            here is found where that is beyond doubt (`genome_eu.stats.harmonize`). Rows that are
+            not found, or that limits remove (`filtered`), are in no clump.
         trait : str, optional
             Which of its traits; needed where it has several.
         rule : ClumpRule, optional
@@ -161,13 +165,13 @@ class LdQuestions(Asking):
         UsageError
             The GWAS has no such trait.
         Refused, NoAnswer, BadInput
-            As `frequencies`.
+            As `frequencies`; also where no row has a p-value of at most p₁.
         """
         return self.clump_run(gwas, trait, rule=rule, missing=missing)[1]
 
     def clump_run(
         self,
-        gwas: xr.Dataset,
+        gwas: xr.Dataset | PValues,
         trait: str | None = None,
         *,
         rule: ld.ClumpRule | None = None,
@@ -175,13 +179,12 @@ class LdQuestions(Asking):
     ) -> tuple[Run, ClumpResult]:
         """`clump` with the record of its run."""
         rule = rule or ld.ClumpRule()
-        table = row_table(gwas)
-        p = np.asarray(gwas["variant_linreg_neg_log10_p"].values, dtype=np.float64)
-        p = p[:, _trait(gwas, trait)]
-        codes = gwas["variant_contig"].values
+        tests = p_values_of(gwas, trait)
+        table, p = tests.rows, tests.neg_log10_p
         if self._given is not None:
-            wanted = variants.keys(table).isin(variants.keys(self._given))
-            table, p, codes = table[wanted], p[wanted], codes[wanted]
+            wanted = match(table, self._given).found
+            table, p = table[wanted], p[wanted]
+        codes = pd.factorize(table["contig"])[0]
         near = np.flatnonzero(
             ld.near_an_index(rule, codes, table["position"].to_numpy(np.int64), p)
         )
@@ -189,7 +192,7 @@ class LdQuestions(Asking):
             raise BadInput(
                 f"no row has a p-value of at most {rule.p1:g}; there is nothing to clump"
             )
-        asked = self.on_rows(table.iloc[near].reset_index(drop=True))
+        asked, there = self._on_found(table.iloc[near].reset_index(drop=True))
         run = asked._begin(
             {
                 "ask": "clump",
@@ -200,10 +203,11 @@ class LdQuestions(Asking):
         )
         panel = asked._panel(run)
         names = panel.rows
-        place = variants.keys(table.iloc[near]).get_indexer(variants.keys(names))
+        given = table if asked._given is None else asked._given
+        place = variants.keys(given).get_indexer(variants.keys(names))
         if np.any(place < 0):
             raise BadInput("the sites answered with rows that the GWAS does not have")
-        mine = p[near][place]
+        mine = p[near][there][place]
         windows = protocol.windows_of(panel, rule.window)
         clumps, hidden = asked._drive(run, protocol.clump(panel, windows, rule, mine, missing))
         removed = sum(run.left_out.get("rows removed by limits", {}).values())
@@ -216,16 +220,6 @@ class LdQuestions(Asking):
             _clump_variables(clumps, rule, mine, panel),
             attrs=asked._attributes(run, clumps=clumps.index.size),
         )
-
-
-def _trait(gwas: xr.Dataset, trait: str | None) -> int:
-    """The place of a trait among those of a GWAS."""
-    names = [str(name) for name in gwas["trait_id"].values]
-    if trait is None and len(names) == 1:
-        return 0
-    if trait not in names:
-        raise UsageError(f"name one of the GWAS's traits: {', '.join(names[:10])}")
-    return names.index(trait)
 
 
 def _clump_variables(

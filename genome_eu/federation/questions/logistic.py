@@ -77,7 +77,7 @@ class LogisticQuestions(PcaQuestions, DosageQuestions):
             "case_control_12": model.coded_12,
         }
         run = self._begin(asked | settings | {"components": components})
-        panel = self._panel(run) if model.model.dosages else self._whole_panel(run)
+        panel = self._whole_panel(run)
         linear = self._drive(run, gwas_protocol.agree_on_levels(model.model))
         if in_memory:
             require_memory(panel.size * len(linear.traits), _BYTES_PER_TEST)

@@ -41,6 +41,13 @@ class PcaQuestions(Asking):
         ------
         Refused, NoAnswer, BadInput
             As `frequencies`; also where fewer rows vary than components are asked for.
+
+        Notes
+        -----
+        Three rounds, and one for each step of the iteration (about 16, `rounds` of the result):
+        each site sends the rows it may name; genotype counts of every row; in each step, of every
+        row and direction, the sum over its people of standardized genotype × score in that
+        direction; and last the means of its people's scores.
         """
         return self.pca_run(n_components, tolerance=tolerance)[1]
 

@@ -50,7 +50,9 @@ RANGES: Mapping[str, Range] = {
     "people": _counted(1),
     "called": _counted(1),
     "missing": _counted(1),
-    # Whole for hard calls; of dosages they are multiples of 2^-14, and of 2^-28 where squared.
+    "imputed": _counted(1),
+    "imputed_haploid": _counted(1),
+    # Whole for hard calls; of dosages they are multiples of 2^-15, and of 2^-29 where squared.
     "allele_count": Range(2, people=2, fraction=_PRODUCT),
     "dosage_sum": Range(2, people=2, fraction=_PRODUCT),
     "dosage_square": Range(4, people=2, fraction=_PRODUCT),

@@ -12,8 +12,8 @@ from genome_eu.cohort import oriented, stored
 from genome_eu.compute import stream
 from genome_eu.disclosure.checks import below
 from genome_eu.errors import BundleError, PanelError
-from genome_eu.federation.located import Located, locate
 from genome_eu.federation.plan import Plan
+from genome_eu.federation.site.located import Located, locate
 from genome_eu.federation.site.passes import Passes
 from genome_eu.stats import counts, variants
 from genome_eu.stats.ploidy import CLASSES, PloidyName, rows_of
@@ -141,6 +141,34 @@ class Rows(Passes):
     def has_missing(self, rows: NDArray) -> bool:
         """Whether anybody of the store lacks a call in these rows."""
         return bool(self.store.counts(stored(rows)[0])[:, 3].any())
+
+    def missing(self, rows: NDArray) -> NDArray[np.int64]:
+        """How many of the people who take part lack a call in store rows, (rows,)."""
+        places = stored(rows)[0]
+        found = self.store.counts(places)[:, 3]
+        if self.included.all() or not found.any():
+            return found
+        some = np.flatnonzero(found)
+        parts = stream(
+            self.store,
+            places[some],
+            counts.summarize,
+            self.everybody(),
+            1,
+            size=self.rows_of_block(5),
+            backend=self.backend,
+        )
+        found[some] = self.people - np.concatenate([part.called[:, 0] for part in parts])
+        return found
+
+    def rarely_missing(self, rows: NDArray, frequency: NDArray) -> tuple[NDArray, NDArray]:
+        """Places of rows that few people lack a call of, and the frequency of the ALT there."""
+        if self.policy is None or self.policy.missing_floor < 2:
+            return np.empty(0, np.int64), np.empty(0)
+        places, exchanged = stored(rows)
+        missing = self.missing(rows)
+        few = (missing > 0) & (missing < self.policy.missing_floor)
+        return places[few], np.where(exchanged, 1.0 - frequency, frequency)[few]
 
     def listed(self) -> NDArray:
         """Which of the site's rows its policy lets it name, bool (own rows,)."""

@@ -108,13 +108,7 @@ def read_frequencies(path: str | os.PathLike[str]) -> xr.Dataset:
             whose = table[f"{name}_group"].cast(pa.string()).fill_null("").to_numpy()
             first = whose.reshape(-1, len(groups))[:, 0]
             out[f"variant_{name}_group"] = ("variants", first.astype(object))
-    for name, block in blocks.items():
-        last = ("alleles",) if block.ndim == 3 else ()
-        out[f"variant_{name}"] = (("variants", *last), block[:, 0])
-        if len(groups) > 1:
-            out[f"cohort_{name}"] = (("variants", "cohorts", *last), block[:, 1:])
-    if len(groups) > 1:
-        out["cohort_id"] = ("cohorts", np.array(groups[1:], dtype=object))
+    _put_groups(out, blocks, groups)
     called, missing = blocks["n_called"][:, 0], blocks["n_missing"][:, 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         rate = np.where(called + missing > 0, called / (called + missing), np.nan)
@@ -122,21 +116,35 @@ def read_frequencies(path: str | os.PathLike[str]) -> xr.Dataset:
     return out
 
 
+def _put_groups(out: xr.Dataset, blocks: dict[str, np.ndarray], groups: list[str]) -> None:
+    """Put arrays (variants, groups, …) into a dataset, those of everybody apart."""
+    for name, block in blocks.items():
+        last = ("alleles",) if block.ndim == 3 else ()
+        out[f"variant_{name}"] = (("variants", *last), block[:, 0])
+        if len(groups) > 1:
+            out[f"cohort_{name}"] = (("variants", "cohorts", *last), block[:, 1:])
+    if len(groups) > 1:
+        out["cohort_id"] = ("cohorts", np.array(groups[1:], dtype=object))
+
+
 def read_dosages(path: str | os.PathLike[str]) -> xr.Dataset:
     """The Dataset of a table of dosage frequencies that `ParquetWriter` wrote."""
     table, described = _open(path, "dosages")
-    out = _dataset_of_rows(table, described, 1)
-    called = table["n_called"].fill_null(-1).to_numpy()
-    out["variant_n_called"] = ("variants", called)
-    out["variant_allele_total"] = ("variants", np.where(called < 0, -1, 2 * called))
-    frequency = table["allele_frequency"].fill_null(np.nan).to_numpy()
-    both = np.stack([1.0 - frequency, frequency], axis=-1)
-    out["variant_allele_frequency"] = (("variants", "alleles"), both)
-    for name in ("dosage_count", "imputation_r2"):
-        out[f"variant_{name}"] = ("variants", table[name].fill_null(np.nan).to_numpy())
-    for kind in WITHHELD:
-        flags = table[f"{kind}_withheld"].to_numpy()
-        out[f"variant_{kind}_withheld"] = ("variants", flags)
+    groups = described["order"]
+    out = _dataset_of_rows(table, described, len(groups))
+
+    def wide(name: str, absent: Any) -> np.ndarray:
+        return table[name].fill_null(absent).to_numpy().reshape(-1, len(groups))
+
+    frequency = wide("allele_frequency", np.nan)
+    blocks = {
+        "n_called": wide("n_called", -1),
+        "allele_total": wide("allele_number", -1),
+        "allele_frequency": np.stack([1.0 - frequency, frequency], axis=-1),
+        **{name: wide(name, np.nan) for name in ("dosage_count", "imputation_r2")},
+        **{f"{kind}_withheld": wide(f"{kind}_withheld", False) for kind in WITHHELD},
+    }
+    _put_groups(out, blocks, groups)
     return out
 
 

@@ -69,7 +69,9 @@ GWAS = pa.schema(
 DOSAGES = pa.schema(
     [
         *ROWS,
+        _name("group"),
         ("n_called", pa.int64()),
+        ("allele_number", pa.int64()),
         ("dosage_count", pa.float64()),
         ("allele_frequency", pa.float64()),
         ("imputation_r2", pa.float64()),

@@ -115,38 +115,50 @@ def _as_written(columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:
     return pa.table([columns[item.name] for item in schema], schema=pa.schema(fields))
 
 
+class _Groups:
+    """Some rows of a result as columns, with a line for everybody and for each group of people.
+
+    A flag hides its numbers even if the Dataset still holds them.
+    """
+
+    def __init__(self, shard: Shard, rows: slice) -> None:
+        self.dataset, self.rows = shard.dataset, rows
+        self.names = [TOTAL, *group_names(self.dataset)]
+        self.shape = rows.stop - rows.start, len(self.names)
+        self.withheld = {kind: self.stacked(f"{kind}_withheld", bool, False) for kind in WITHHELD}
+        #: The columns that name the lines, and the flags.
+        self.columns = _named(shard, rows, len(self.names))
+        self.columns["group"] = _words(np.arange(len(self.names)), self.shape, self.names)
+        self.columns |= {
+            f"{kind}_withheld": pa.array(flags) for kind, flags in self.withheld.items()
+        }
+
+    def stacked(self, name: str, kind: type, absent: Any, allele: int | None = None) -> np.ndarray:
+        out: np.ndarray = np.full(self.shape, absent, dtype=kind)
+        for of_whom, columns in (("variant", slice(1)), ("cohort", slice(1, None))):
+            if f"{of_whom}_{name}" in self.dataset and out[:, columns].size:
+                values = self.dataset[f"{of_whom}_{name}"].values[self.rows]
+                values = values if allele is None else values[..., allele]
+                out[:, columns] = values.reshape(self.shape[0], -1)
+        return out.ravel()
+
+    def counts(self, name: str, kind: str, allele: int | None = None) -> pa.Array:
+        values = self.stacked(name, np.int64, -1, allele)
+        return _column(values, pa.int64(), (values < 0) | self.withheld[kind])
+
+    def floats(self, name: str, kind: str, allele: int | None = None) -> pa.Array:
+        values = self.stacked(name, np.float64, np.nan, allele)
+        return _column(values, pa.float64(), np.isnan(values) | self.withheld[kind])
+
+
 def _frequencies_order(dataset: xr.Dataset) -> list[str]:
     require(dataset, ["variant_allele_count", "variant_allele_total"])
     return [TOTAL, *group_names(dataset)]
 
 
 def _frequencies_table(shard: Shard, rows: slice) -> pa.Table:
-    dataset = shard.dataset
-    groups = _frequencies_order(dataset)
-    size = rows.stop - rows.start
-
-    def stacked(name: str, kind: type, absent: Any, allele: int | None = None) -> np.ndarray:
-        out: np.ndarray = np.full((size, len(groups)), absent, dtype=kind)
-        for of_whom, columns in (("variant", slice(1)), ("cohort", slice(1, None))):
-            if f"{of_whom}_{name}" in dataset and out[:, columns].size:
-                values = dataset[f"{of_whom}_{name}"].values[rows]
-                values = values if allele is None else values[..., allele]
-                out[:, columns] = values.reshape(size, -1)
-        return out.ravel()
-
-    # A flag hides its numbers even if the Dataset still holds them.
-    withheld = {kind: stacked(f"{kind}_withheld", bool, False) for kind in WITHHELD}
-
-    def counts(name: str, kind: str, allele: int | None = None) -> pa.Array:
-        values = stacked(name, np.int64, -1, allele)
-        return _column(values, pa.int64(), (values < 0) | withheld[kind])
-
-    def floats(name: str, kind: str, allele: int | None = None) -> pa.Array:
-        values = stacked(name, np.float64, np.nan, allele)
-        return _column(values, pa.float64(), np.isnan(values) | withheld[kind])
-
-    columns = _named(shard, rows, len(groups))
-    columns["group"] = _words(np.arange(len(groups)), (size, len(groups)), groups)
+    dataset, by_group = shard.dataset, _Groups(shard, rows)
+    counts, floats, columns = by_group.counts, by_group.floats, by_group.columns
     columns.update({name: counts(name, "genotype") for name in (*GENOTYPES, *HAPLOID)})
     columns.update(
         allele_count=counts("allele_count", "allele", 1),
@@ -158,14 +170,12 @@ def _frequencies_table(shard: Shard, rows: slice) -> pa.Table:
         inbreeding_coefficient=floats("inbreeding_coefficient", "genotype"),
         faf95=floats("faf95", "allele"),
         faf99=floats("faf99", "allele"),
-        allele_withheld=pa.array(withheld["allele"]),
-        genotype_withheld=pa.array(withheld["genotype"]),
     )
     more = [name for name in (*SITES, *GRPMAX) if f"variant_{name}" in dataset]
     for name in more:
         if name in SITES:
             # How many sites withhold a row is known of withheld rows too.
-            sites = stacked(name, np.int64, -1)
+            sites = by_group.stacked(name, np.int64, -1)
             columns[name] = _column(sites, pa.int64(), sites < 0)
         else:
             columns[name] = floats(name, "allele")
@@ -173,31 +183,27 @@ def _frequencies_table(shard: Shard, rows: slice) -> pa.Table:
     for name in more:
         schema = schema.append(pa.field(name, columns[name].type))
         if name in GRPMAX:
-            whose = np.full((size, len(groups)), None, dtype=object)
+            whose = np.full(by_group.shape, None, dtype=object)
             whose[:, 0] = dataset[f"variant_{name}_group"].values[rows]
             columns[f"{name}_group"] = pa.array(whose.ravel(), pa.string()).dictionary_encode()
             schema = schema.append(pa.field(f"{name}_group", pa.string()))
     return _as_written(columns, schema)
 
 
-def _dosages_order(dataset: xr.Dataset) -> int:
+def _dosages_order(dataset: xr.Dataset) -> list[str]:
     require(dataset, ["variant_n_called", "variant_dosage_count", "variant_allele_frequency"])
-    return 1
+    return [TOTAL, *group_names(dataset)]
 
 
 def _dosages_table(shard: Shard, rows: slice) -> pa.Table:
-    dataset = shard.dataset
-    columns = _named(shard, rows, 1)
-    withheld = {kind: dataset[f"variant_{kind}_withheld"].values[rows] for kind in WITHHELD}
-    n = dataset["variant_n_called"].values[rows]
-    columns["n_called"] = _column(n, pa.int64(), (n < 0) | withheld["allele"])
-    for name, values in (
-        ("dosage_count", dataset["variant_dosage_count"].values[rows]),
-        ("allele_frequency", dataset["variant_allele_frequency"].values[rows, 1]),
-        ("imputation_r2", dataset["variant_imputation_r2"].values[rows]),
-    ):
-        columns[name] = _column(values, pa.float64(), np.isnan(values) | withheld["allele"])
-    columns |= {f"{kind}_withheld": pa.array(flags) for kind, flags in withheld.items()}
+    by_group = _Groups(shard, rows)
+    columns = by_group.columns | {
+        "n_called": by_group.counts("n_called", "allele"),
+        "allele_number": by_group.counts("allele_total", "allele"),
+        "dosage_count": by_group.floats("dosage_count", "allele"),
+        "allele_frequency": by_group.floats("allele_frequency", "allele", 1),
+        "imputation_r2": by_group.floats("imputation_r2", "genotype"),
+    }
     return _as_written(columns, DOSAGES)
 
 
@@ -278,7 +284,7 @@ LAYOUTS: Mapping[str, Layout] = {
         _frequencies_table,
         counted=(*GENOTYPES, "allele_count", "allele_number"),
     ),
-    "dosages": Layout(_dosages_order, _dosages_table, counted=("n_called",)),
+    "dosages": Layout(_dosages_order, _dosages_table, counted=("n_called", "allele_number")),
     "gwas": Layout(
         _gwas_order,
         _gwas_table,

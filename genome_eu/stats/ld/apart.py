@@ -27,14 +27,17 @@ def block_size(band: int) -> int:
 
 
 class Leverage:
-    """Leaves out rows, given in order a block at a time, and holds those of a band.
+    """Leaves out rows, given in order a block at a time, and holds those of two bands.
+
+    Rows need not be multiplied with each other to be combined: it is enough that both are with a
+    third, which may lie a band after the one and a band before the other.
 
     Parameters
     ----------
     band : int
         Rows that a row is multiplied with, itself included.
     limit : float
-        Largest leverage that anybody may have on the rows of a band, beside the intercept.
+        Largest leverage that anybody may have on the rows of two bands, beside the intercept.
     """
 
     def __init__(self, band: int, limit: float) -> None:
@@ -55,7 +58,7 @@ class Leverage:
         """
         rows = np.asarray(dosage, dtype=np.float64)
         rows = rows - rows.mean(axis=1, keepdims=True)
-        held = self._places > self._seen - self._band
+        held = self._places > self._seen - 2 * self._band + 1
         before = np.empty((0, rows.shape[1])) if self._rows is None else self._rows[held]
         basis = np.linalg.qr(before.T)[0]
         leverage = (basis**2).sum(axis=1)

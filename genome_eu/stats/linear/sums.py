@@ -71,37 +71,35 @@ class CompleteSums(Aggregate):
 
 
 @dataclass(frozen=True, eq=False)
-class DosageMeanSums(MeanSums):
-    """`MeanSums` of dosages; hard calls say how many people an allele count is of."""
+class _OfDosages(Aggregate):
+    """What sums of dosages have: hard calls say how many people an allele count is of."""
+
+    allele_count: NDArray = total("alleles", "rows", "groups", gate="association")
+    hard_called: NDArray = count("people", "rows", "groups", gate="association")
+    hard_count: NDArray = count("alleles", "rows", "groups", gate="association")
+
+
+@dataclass(frozen=True, eq=False)
+class DosageMeanSums(_OfDosages, MeanSums):
+    """`MeanSums` of dosages."""
 
     statistic = "linear_mean_dosage"
 
-    allele_count: NDArray = total("alleles", "rows", "groups", gate="association")
-    hard_called: NDArray = count("people", "rows", "groups", gate="association")
-    hard_count: NDArray = count("alleles", "rows", "groups", gate="association")
-
 
 @dataclass(frozen=True, eq=False)
-class DosageRawSums(RawSums):
-    """`RawSums` of dosages; hard calls say how many people an allele count is of."""
+class DosageRawSums(_OfDosages, RawSums):
+    """`RawSums` of dosages."""
 
     statistic = "linear_raw_dosage"
 
-    allele_count: NDArray = total("alleles", "rows", "groups", gate="association")
     gg: NDArray = total("dosage²", "rows", "groups", gate="association")
-    hard_called: NDArray = count("people", "rows", "groups", gate="association")
-    hard_count: NDArray = count("alleles", "rows", "groups", gate="association")
 
 
 @dataclass(frozen=True, eq=False)
-class DosageCompleteSums(CompleteSums):
-    """`CompleteSums` of dosages; hard calls say how many people an allele count is of."""
+class DosageCompleteSums(_OfDosages, CompleteSums):
+    """`CompleteSums` of dosages."""
 
     statistic = "linear_complete_dosage"
-
-    allele_count: NDArray = total("alleles", "rows", "groups", gate="association")
-    hard_called: NDArray = count("people", "rows", "groups", gate="association")
-    hard_count: NDArray = count("alleles", "rows", "groups", gate="association")
 
 
 RowSums: TypeAlias = MeanSums | RawSums | CompleteSums

@@ -24,7 +24,7 @@ from genome_eu.stats.block import Block
 from genome_eu.stats.logistic.dosage import by_trait
 from genome_eu.stats.logistic.model import Design
 from genome_eu.stats.logistic.null import Fitted, Null
-from genome_eu.stats.logistic.tiles import TILE, exp_minus, fill_and_centre, fill_tile
+from genome_eu.stats.logistic.tiles import TILE, exp_minus, fill_and_centre, fill_tile, slabs
 
 #: Rounds after which a fit has failed.
 MOST_ROUNDS = 60
@@ -122,8 +122,7 @@ def summarize_firth(
     mean : float64 array, shape (rows,), optional
         `ScoreResult.mean`, with a common intercept.
     """
-    copies, design = block.dosages(), fitted.design
-    sums = np.zeros((block.rows, 5))
+    design, sums = fitted.design, np.zeros((block.rows, 5))
     for one, tests in by_trait(block, trait):
         who = design.who(one)
         if not who.size:
@@ -131,12 +130,13 @@ def summarize_firth(
         x, weight = design.x[who], None
         if design.site_effects:
             x, weight = x - x.mean(axis=0), np.ones(who.size)
-        fill, centre = fill_and_centre(copies, tests, who, mean, weight)
-        y, eta = design.y[who, one], fitted.eta[who, one]
-        columns = np.asfortranarray(x), coefficients[tests], fill, centre
-        here = np.zeros((tests.size, 5))
-        _likelihoods(copies, tests, who, *columns, y, eta, effect[tests], here)
-        sums[tests] = here
+        of_rows = coefficients[tests], *fill_and_centre(block, tests, who, mean, weight)
+        y, eta, to = design.y[who, one], fitted.eta[who, one], effect[tests]
+        found = np.zeros((tests.size, 5))
+        for copies, here, span in slabs(block, who):
+            columns = np.asfortranarray(x[span])
+            _likelihoods(copies, tests, here, columns, *of_rows, y[span], eta[span], to, found)
+        sums[tests] = found
     return FirthSums(
         loglik=sums[:, 0],
         score=sums[:, 1],

@@ -82,7 +82,7 @@ def case_control(values: NDArray, name: str, *, coded_12: bool = False) -> NDArr
     known = ~np.isnan(values)
     strange = known & (values != control) & (values != case)
     if strange.any():
-        other = "" if coded_12 else "; if 1 is a control and 2 a case, say so"
+        other = "" if coded_12 else "; if 1 is a control and 2 a case, say so (--case-control-12)"
         raise TraitError(
             f"trait {name} has a value other than {control:g} (control) and {case:g} (case){other}"
         )

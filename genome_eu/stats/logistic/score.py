@@ -21,6 +21,7 @@ from genome_eu.stats.logistic import codes
 from genome_eu.stats.logistic.dosage import by_trait
 from genome_eu.stats.logistic.model import Design
 from genome_eu.stats.logistic.null import Fitted, Null
+from genome_eu.stats.ploidy import other_alleles
 
 # A row is collinear with the covariates where they explain all but this part of it.
 _COLLINEAR = 1e-10
@@ -63,10 +64,8 @@ class RawScoreSums(Aggregate):
 
 
 @dataclass(frozen=True, eq=False)
-class DosageScoreSums(ScoreSums):
-    """`ScoreSums` of dosages; hard calls say how many people an allele count is of."""
-
-    statistic = "logistic_score_dosage"
+class HardCallsOfClasses(Aggregate):
+    """What sums of dosages have: hard calls say how many people an allele count is of."""
 
     hard_called_cases: NDArray = count("people", "rows", "traits", gate="association")
     hard_called_controls: NDArray = count("people", "rows", "traits", gate="association")
@@ -75,15 +74,17 @@ class DosageScoreSums(ScoreSums):
 
 
 @dataclass(frozen=True, eq=False)
-class DosageRawScoreSums(RawScoreSums):
-    """`RawScoreSums` of dosages; hard calls say how many people an allele count is of."""
+class DosageScoreSums(HardCallsOfClasses, ScoreSums):
+    """`ScoreSums` of dosages."""
+
+    statistic = "logistic_score_dosage"
+
+
+@dataclass(frozen=True, eq=False)
+class DosageRawScoreSums(HardCallsOfClasses, RawScoreSums):
+    """`RawScoreSums` of dosages."""
 
     statistic = "logistic_score_raw_dosage"
-
-    hard_called_cases: NDArray = count("people", "rows", "traits", gate="association")
-    hard_called_controls: NDArray = count("people", "rows", "traits", gate="association")
-    hard_cases: NDArray = count("alleles", "rows", "traits", gate="association")
-    hard_controls: NDArray = count("alleles", "rows", "traits", gate="association")
 
 
 AnyScoreSums: TypeAlias = ScoreSums | RawScoreSums
@@ -102,7 +103,12 @@ def columns_at_a_time(width: int, traits: int, people: int) -> int:
 
 
 def fewest_alleles(
-    block: Block, trait: NDArray, design: Design, *, dosages: bool = False
+    block: Block,
+    trait: NDArray,
+    design: Design,
+    halved: NDArray | None = None,
+    *,
+    dosages: bool = False,
 ) -> NDArray[np.float64]:
     """Alleles in cases and in controls, and people without a call.
 
@@ -110,6 +116,8 @@ def fewest_alleles(
     ----------
     trait : int array, shape (rows,)
     design : Design
+    halved : int array, shape (traits, 2), optional
+        Controls and cases of each trait whose one copy counts as one.
     dosages : bool
         An allele counts no more often than in hard calls, but as half of one where dosages alone
         say that there is any: expected copies add up over people who carry none.
@@ -117,8 +125,8 @@ def fewest_alleles(
     Returns
     -------
     float64 array, shape (rows, 5)
-        Copies of ALT in controls and in cases, of other alleles in both, and people without a
-        call: among the people of each row's trait. Without people, copies are infinite.
+        Copies of ALT in controls and in cases, of other alleles (at least) in both, and people
+        without a call: among the people of each row's trait. Without people, copies are infinite.
     """
     fewest = np.column_stack([np.full((block.rows, 4), np.inf), np.zeros(block.rows)])
     for one, rows in by_trait(block, trait):
@@ -126,7 +134,8 @@ def fewest_alleles(
             continue
         labels = design.labels(one)
         called, missing, alleles, _ = block.tally(labels, 2)
-        copies = np.concatenate([alleles, 2 * called - alleles], axis=1)
+        others = other_alleles(2 * called - alleles, 0 if halved is None else halved[one])
+        copies = np.concatenate([alleles, others], axis=1)
         if dosages:
             calls = block.counts(labels, 2)
             hard = calls[..., 1] + 2 * calls[..., 2]
@@ -159,9 +168,9 @@ class ScoreResult:
     errcode: NDArray  # int8, a place in `ERRCODES`
 
 
-def _hard_calls(block: Block, design: Design, kind: type[AnyScoreSums]) -> dict[str, NDArray]:
+def hard_calls(block: Block, design: Design, kind: type[Aggregate]) -> dict[str, NDArray]:
     """What sums of dosages have beside those of hard calls."""
-    if not issubclass(kind, DOSAGE_SCORE_SUMS):
+    if not issubclass(kind, HardCallsOfClasses):
         return {}
     calls = np.stack(
         [block.counts(design.labels(trait), 2) for trait in range(design.traits)], axis=1
@@ -185,7 +194,7 @@ def summarize_score(block: Block, fitted: Fitted, kind: type[ScoreSums] = ScoreS
     varies = squares * called != alleles**2
     gw = gw + mean * mw
     return kind(
-        **_hard_calls(block, fitted.design, kind),
+        **hard_calls(block, fitted.design, kind),
         called_cases=people[..., 1],
         called_controls=people[..., 0],
         alleles_cases=copies[..., 1],
@@ -204,7 +213,7 @@ def summarize_score_raw(
     people, copies, squares, gg, gx, gr, _, mx, mr, _ = _raw(block, fitted)
     called = people.sum(axis=-1)
     return kind(
-        **_hard_calls(block, fitted.design, kind),
+        **hard_calls(block, fitted.design, kind),
         called_cases=people[..., 1],
         called_controls=people[..., 0],
         missing=fitted.design.included.sum(axis=0) - called,

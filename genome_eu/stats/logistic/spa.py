@@ -24,7 +24,7 @@ from genome_eu.stats.aggregate import Aggregate, total
 from genome_eu.stats.block import Block
 from genome_eu.stats.logistic.dosage import by_trait
 from genome_eu.stats.logistic.null import Fitted
-from genome_eu.stats.logistic.tiles import TILE, exp_minus, fill_and_centre, fill_tile
+from genome_eu.stats.logistic.tiles import TILE, exp_minus, fill_and_centre, fill_tile, slabs
 
 #: Scores nearer to 0 are left alone: there S is normal, and the formula a quotient of roundings.
 LEAST = 0.1
@@ -115,21 +115,20 @@ def summarize_spa(
     mean : float64 array, shape (rows,), optional
         `ScoreResult.mean`, with a common intercept; a site with its own takes its own mean.
     """
-    copies, rows = block.dosages(), block.rows
-    design = fitted.design
+    design, rows = fitted.design, block.rows
     sums, ends = np.zeros((rows, 2, 3)), np.zeros((rows, 2))
     for one, tests in by_trait(block, trait):
         who = design.who(one)
         if not who.size:
             continue
         weight = np.ascontiguousarray(fitted.weight[who, one]) if design.site_effects else None
-        fill, centre = fill_and_centre(copies, tests, who, mean, weight)
-        x = np.asfortranarray(design.x[who] - fitted.centre[one])
-        columns = x, coefficients[tests], fill, centre
-        mu = np.ascontiguousarray(fitted.mu[who, one])
-        here, where = np.zeros((tests.size, 2, 3)), np.zeros((tests.size, 2))
-        _cumulants(copies, tests, who, *columns, mu, t[tests], here, where)
-        sums[tests], ends[tests] = here, where
+        of_rows = coefficients[tests], *fill_and_centre(block, tests, who, mean, weight)
+        x, mu, at = design.x[who] - fitted.centre[one], fitted.mu[who, one], t[tests]
+        found, limits = np.zeros((tests.size, 2, 3)), np.zeros((tests.size, 2))
+        for copies, here, span in slabs(block, who):
+            columns = np.asfortranarray(x[span])
+            _cumulants(copies, tests, here, columns, *of_rows, mu[span], at, found, limits)
+        sums[tests], ends[tests] = found, limits
     return SpaSums(
         cumulant=sums[..., 0],
         slope=sums[..., 1],

@@ -24,9 +24,11 @@ from genome_eu.stats.logistic.null import (
     update_null,
 )
 from genome_eu.stats.logistic.score import (
+    HardCallsOfClasses,
     ScoreResult,
     ScoreSums,
     finalize_score,
+    hard_calls,
     summarize_score_stratified,
 )
 
@@ -49,6 +51,17 @@ class StratifiedSums(Aggregate):
     gg: NDArray = total("dosage²", "rows", "traits", gate="association")
     gr: NDArray = total("dosage·residual", "rows", "traits", gate="association")
     shown: NDArray = every("flag", "rows", "traits")
+
+
+@dataclass(frozen=True, eq=False)
+class DosageStratifiedSums(HardCallsOfClasses, StratifiedSums):
+    """`StratifiedSums` of dosages."""
+
+    statistic = "logistic_stratified_dosage"
+
+
+#: The sums of hard calls, and of dosages.
+STRATIFIED_SUMS = (StratifiedSums, DosageStratifiedSums)
 
 
 def fit_own_null(design: Design) -> Fitted:
@@ -78,10 +91,13 @@ def fit_own_null(design: Design) -> Fitted:
     return fit_people(kept, np.where(fitted[:, None], fits.theta, 0.0))
 
 
-def summarize_stratified(block: Block, fitted: Fitted) -> StratifiedSums:
+def summarize_stratified(
+    block: Block, fitted: Fitted, kind: type[StratifiedSums] = StratifiedSums
+) -> StratifiedSums:
     """Row sums at one site, under its own null models."""
     sums = summarize_score_stratified(block, fitted)
-    return StratifiedSums(
+    return kind(
+        **hard_calls(block, fitted.design, kind),
         sites=fitted.design.included.any(axis=0).astype(np.int64),
         called_cases=sums.called_cases,
         called_controls=sums.called_controls,

@@ -6,13 +6,18 @@ pass; its loops are of vector instructions, the exponential function's included.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from genome_eu.compiled import bits_of, compiled, compiled_in_lanes, from_bits
+from genome_eu.stats.block import Block
 
 #: People of a tile.
 TILE = 512
+# Dosages at a time, of as many tiles as that makes.
+_SLAB_ENTRIES = 2**20
 
 _LOG2_E = 1.4426950408889634
 _LN_2_HIGH, _LN_2_LOW = 0.6931471803691238, 1.9082149292705877e-10
@@ -49,50 +54,59 @@ def exp_minus(x: float) -> float:
     return _polynomial(r) * from_bits((bits_of(shifted) + 1023) << 52)
 
 
+def slabs(block: Block, who: NDArray) -> Iterator[tuple[NDArray, NDArray, slice]]:
+    """Dosages of a few tiles of people at a time: those of everybody would not stay in a cache.
+
+    Parameters
+    ----------
+    block : Block
+    who : int64 array
+        The people who take part, in order.
+
+    Yields
+    ------
+    copies : array, shape (rows, people of the slab)
+        What `Block.dosages` gives.
+    here : int64 array
+        Who of them takes part, as places in `copies`.
+    span : slice
+        Their places in `who`.
+    """
+    size = TILE * max(1, _SLAB_ENTRIES // (TILE * max(block.rows, 1)))
+    for start in range(0, block.people, size):
+        stop = min(start + size, block.people)
+        first, last = np.searchsorted(who, (start, stop)).tolist()
+        if first < last:
+            yield block.dosages(start, stop), who[first:last] - start, slice(first, last)
+
+
 def fill_and_centre(
-    copies: NDArray, rows: NDArray, who: NDArray, mean: NDArray | None, weight: NDArray | None
+    block: Block, rows: NDArray, who: NDArray, mean: NDArray | None, weight: NDArray | None
 ) -> tuple[NDArray, NDArray]:
     """What replaces missing calls in some rows, and what their dosages are centred at.
 
     Parameters
     ----------
-    copies : array, shape (all rows, all people)
-        What `Block.dosages` gives.
+    block : Block
     rows, who : int64 arrays
         The rows, and the people.
     mean : float64 array, shape (all rows,), optional
         Of the called, with a common intercept: it replaces missing calls, and nothing is centred.
-    weight : float64 array, shape (people,), optional
+    weight : float64 array, shape (people of `who`,), optional
         Where a site has an intercept of its own: its own mean of the called replaces missing calls,
         and dosages are centred at the mean with these weights. One of the two is given.
     """
     fill, centre = np.zeros((2, rows.size))
     if weight is not None:
-        _means(copies, rows, who, weight, fill, centre)
+        everybody, weights = np.full(block.people, -1), np.zeros((block.people, 1))
+        everybody[who], weights[who, 0] = 0, weight
+        called, _, copies, _ = block.tally(everybody, 1)
+        dosage, missing = block.matmul(weights)
+        fill = (copies / np.maximum(called, 1))[rows, 0]
+        centre = (dosage[rows, 0] + fill * missing[rows, 0]) / weight.sum()
     elif mean is not None:
         fill[:] = mean[rows]
     return fill, centre
-
-
-@compiled_in_lanes
-def _means(
-    copies: NDArray, rows: NDArray, who: NDArray, weight: NDArray, fill: NDArray, centre: NDArray
-) -> None:
-    everybody = weight.sum()
-    for place in range(rows.size):
-        row = copies[rows[place]]
-        total, weighted, absent = 0.0, 0.0, 0.0
-        called = 0
-        for i in range(who.size):
-            value = float(row[who[i]])
-            known = value >= 0.0
-            called += known
-            total += value if known else 0.0
-            weighted += weight[i] * value if known else 0.0
-            absent += 0.0 if known else weight[i]
-        mean = total / max(called, 1)
-        fill[place] = mean
-        centre[place] = (weighted + mean * absent) / everybody
 
 
 @compiled_in_lanes

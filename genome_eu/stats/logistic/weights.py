@@ -9,7 +9,7 @@ from genome_eu.compiled import compiled, compiled_in_lanes
 from genome_eu.stats.block import Block
 from genome_eu.stats.logistic.dosage import by_trait
 from genome_eu.stats.logistic.null import Fitted
-from genome_eu.stats.logistic.tiles import TILE, exp_minus, fill_and_centre, fill_tile
+from genome_eu.stats.logistic.tiles import TILE, exp_minus, fill_and_centre, fill_tile, slabs
 
 
 def people_behind(
@@ -46,7 +46,7 @@ def people_behind(
         People on the smaller side of ĝ = 0. Both are infinite where nobody takes part, this one
         also where ĝ is 0 of everybody.
     """
-    copies, design = block.dosages(), fitted.design
+    design = fitted.design
     people, sides = np.full((2, block.rows), np.inf)
     for one, tests in by_trait(block, trait):
         who = design.who(one)
@@ -56,13 +56,14 @@ def people_behind(
         if design.site_effects:
             weight = fitted.weight[who, one].copy() if weighted else np.ones(who.size)
             x = x - (fitted.centre[one] if weighted else x.mean(axis=0))
-        fill, centre = fill_and_centre(copies, tests, who, mean, weight)
-        here = np.zeros((tests.size, tilts.shape[1], 2))
-        signs = np.zeros((tests.size, 2))
-        columns = np.asfortranarray(x), coefficients[tests], fill, centre
-        _weigh(copies, tests, who, *columns, fitted.eta[who, one], tilts[tests], here, signs)
+        of_rows = coefficients[tests], *fill_and_centre(block, tests, who, mean, weight)
+        eta, by = fitted.eta[who, one], tilts[tests]
+        weights, signs = np.zeros((tests.size, tilts.shape[1], 2)), np.zeros((tests.size, 2))
+        for copies, here, span in slabs(block, who):
+            columns = np.asfortranarray(x[span])
+            _weigh(copies, tests, here, columns, *of_rows, eta[span], by, weights, signs)
         with np.errstate(invalid="ignore"):
-            each = np.where(here[..., 1] > 0, here[..., 0] / here[..., 1], 0.0)
+            each = np.where(weights[..., 1] > 0, weights[..., 0] / weights[..., 1], 0.0)
         people[tests] = each.min(axis=1)
         sides[tests] = np.where(signs.any(axis=1), signs.min(axis=1), np.inf)
     return people, sides

@@ -180,8 +180,10 @@ def keys_by_position(
     pairs: dict[tuple[str, str], int] = {}
     numbers = _numbered(effect_allele, other_allele, pairs)[0]
     words = np.array([*("/".join(pair) for pair in pairs), "?"], dtype=object)
-    places = np.char.add(np.char.add(contig.astype(str), ":"), position.astype(str))
-    return np.char.add(np.char.add(places, ":"), words[numbers].astype(str)).astype(object)
+    parts = zip(contig.tolist(), position.tolist(), words[numbers].tolist(), strict=True)
+    keys = np.empty(len(numbers), dtype=object)
+    keys[:] = [f"{name}:{place}:{pair}" for name, place, pair in parts]
+    return keys
 
 
 def _called(study: Study, pairs: dict[tuple[str, str], int]) -> tuple[NDArray, ...]:

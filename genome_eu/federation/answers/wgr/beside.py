@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers import linear as linear_answers
-from genome_eu.federation.answers.answering import Answering, Inputs, Part
-from genome_eu.federation.answers.dosages import dosage_panel
+from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
 from genome_eu.federation.answers.offsets import kept_offsets, said_of
 from genome_eu.federation.answers.wgr.folds import (
     columns_of,
-    digest_of,
     exposed_folds,
     given,
 )
-from genome_eu.federation.exposed import Exposed
 from genome_eu.federation.parameters.wgr import OffsetParameters, RidgeScoreParameters
 from genome_eu.federation.plan import Plan
+from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, linear, ridge
 
 if TYPE_CHECKING:
@@ -39,12 +37,7 @@ def _residuals(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
     asked: OffsetParameters = plan.asked()
     model, facts = linear_answers.model(site, plan)
     (effects,) = given(plan, inputs, effects=(model.width, model.traits))
-    if asked.predictions is not None:
-        offsets = _new_offsets(site, plan, inputs, model, asked.predictions)
-    elif asked.parts:
-        offsets = _joined_offsets(site, asked, model)
-    else:
-        offsets = kept_offsets(site, asked, _people(model))
+    offsets = _offsets(site, plan, inputs, model)
     left = ridge.residuals(model, effects, offsets)
     yield (
         ridge.summarize_residuals(model, left),
@@ -74,6 +67,16 @@ def _leverage(site: Site, model: linear.Design, left: ridge.Residuals) -> float:
 def _people(model: linear.Design) -> NDArray[np.bool_]:
     """Who is of which trait, (people, traits)."""
     return model.included[:, model.trait_group]
+
+
+def _offsets(site: Site, plan: Plan, inputs: Inputs, model: linear.Design) -> ridge.Offsets:
+    """Offsets of all traits: new, joined of parts, or those that an earlier question kept."""
+    asked: OffsetParameters = plan.asked()
+    if asked.predictions is not None:
+        return _new_offsets(site, plan, inputs, model, asked.predictions)
+    if asked.parts:
+        return _joined_offsets(site, asked, model)
+    return kept_offsets(site, asked, _people(model))
 
 
 def _new_offsets(
@@ -145,10 +148,13 @@ def _score(site: Site, plan: Plan, inputs: Inputs) -> Iterator[Part]:
 def _exposure_of_residuals(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
     asked: OffsetParameters = plan.asked()
     x, y = columns_of(site, asked)
+    # Squares of what two predictions leave of a trait, which differ in one person, give that trait.
+    offsets = _offsets(site, plan, inputs, linear_answers.model(site, plan)[0]).values
     if asked.predictions is None:
-        return exposed.model(x, y, asked.traits)
+        return exposed.model(x, y, asked.traits, offsets=offsets)
     rows = len(asked.traits) * (ridge.AUTOSOMES + 1)
-    return exposed_folds(exposed, asked, (x, y), rows=rows, panel=asked.wgr, outsiders=True)
+    found = exposed_folds(exposed, asked, (x, y), rows=rows, panel=asked.wgr, outsiders=True)
+    return exposed.with_offsets(found, x, y, offsets)
 
 
 def _exposure_of_score(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs) -> Exposure:
@@ -161,7 +167,7 @@ def _exposure_of_score(site: Site, exposed: Exposed, plan: Plan, inputs: Inputs)
         asked.traits,
         asked.wgr,
         rows=plan.rows,
-        panel=dosage_panel(inputs) if of_dosages else digest_of(inputs, "panel"),
+        panel=panel_name(inputs, dosages=of_dosages),
         offsets=kept_offsets(site, asked, _people(linear_answers.model(site, plan)[0])).values,
     )
 

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from genome_eu.atomic import write_whole
 from genome_eu.errors import BadInput, BundleError
-from genome_eu.federation.book import Book
 from genome_eu.federation.bundle import Bundle
+from genome_eu.federation.carriers.labels import above
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.cover import Cover, read_cover
+from genome_eu.federation.daemon.book import Book
+from genome_eu.federation.daemon.tray import Tray, digest
 from genome_eu.federation.envelope import unseal
 from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.parties import Roster
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.tray import Tray, digest
 
 log = logging.getLogger("genome_eu.site")
 
@@ -73,11 +74,14 @@ class Inbox:
         BadInput
             One of them cannot be kept here; the others have been taken in.
         """
-        there = {name: None for name in self._post.names() if name.endswith(".plan")}
-        new = [name for name in there if name not in self._met]
-        # In turn: a plan that was met before may have been posted anew.
-        met = [name for name in self._met if name in there]
+        # In turn: a plan that was met before may have been posted anew. Rounds in which none is
+        # looked at are not listed either, so that a look costs the same after a thousand rounds.
+        met = list(self._met)
         again, later = met[:_AGAIN], met[_AGAIN:]
+        rests = {above(name)[1] for name in later} - {above(name)[1] for name in again}
+        there = [name for name in self._post.names(skip=rests) if name.endswith(".plan")]
+        new = [name for name in there if name not in self._met]
+        again = [name for name in again if name in there]
         trouble: BadInput | None = None
         for name in (*new, *again):
             try:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from genome_eu.atomic import write_whole
 from genome_eu.errors import BundleError
-from genome_eu.federation.book import Book
 from genome_eu.federation.bundle import Bundle, write_refusal
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.cover import Cover, Kind, read_cover
+from genome_eu.federation.daemon.book import Book
+from genome_eu.federation.daemon.tray import Tray
 from genome_eu.federation.envelope import seal
 from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.parties import Roster
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.tray import Tray
 
 log = logging.getLogger("genome_eu.site")
 

@@ -68,20 +68,34 @@ class Exposed:
 
         The sum of a PCA's scores is that of chosen genotypes: each is a row.
         """
-        sets, _ = self._of_traits(x, y)
+        sets, owners = self._of_traits(x, y)
         complete = self._included & ~np.isnan(x).any(axis=1)
         ones = [np.empty((int(complete.sum()), 0))] if rows else []
-        return self._of([complete, *sets], ones, rows, panel)
+        found = self._of([complete, *sets], ones, rows, panel)
+        if any(members.any() for members in sets):
+            # As a model of these traits has them; of all the people of the covariates there would
+            # be as many columns on the few who lack a trait.
+            first = found.values or (np.empty((int(complete.sum()), 0)),)
+            own = self._values(sets, self._columns(sets, owners, x, y))
+            return replace(found, values=(*first, *own))
+        return replace(found, values=self._values([complete], [x[complete]]))
 
     def model(
-        self, x: NDArray, y: NDArray, traits: Sequence[str], *, rows: int = 0, panel: str = ""
+        self,
+        x: NDArray,
+        y: NDArray,
+        traits: Sequence[str],
+        *,
+        rows: int = 0,
+        panel: str = "",
+        offsets: NDArray | None = None,
     ) -> Exposure:
-        """The people of each trait; and, where genotypes are multiplied, covariates and traits."""
+        """The people of each trait; and, where genotypes are multiplied, covariates and traits.
+
+        Without genotypes, `offsets` of the traits are compared with other columns as well.
+        """
         sets, owners = self._of_traits(x, y)
-        columns = [
-            np.hstack([x[members], y[np.ix_(members, np.asarray(owners) == number)]])
-            for number, members in enumerate(sets)
-        ]
+        columns = self._columns(sets, owners, x, y, offsets)
         if not rows:
             return replace(self._of(sets, [], 0, ""), values=self._values(sets, columns))
         return self._of(sets, columns, rows, panel, tuple(traits), tuple(owners))
@@ -101,6 +115,11 @@ class Exposed:
         """With scores of everybody, (people of the store, scores), that sums may be combined to."""
         sets = [self._included]
         return replace(found, values=self._values(sets, [scores[self._included]]))
+
+    def divided(self, found: Exposure, parts: Sequence[NDArray]) -> Exposure:
+        """With sets of people, bool (people of the store,), who are counted and nothing else."""
+        sets = tuple(np.sort(self._hashes[members]) for members in parts if members.any())
+        return replace(found, people=(*found.people, *sets))
 
     def pairs(self, inputs: Mapping[str, NDArray], rows: int, columns: int) -> Exposure:
         """Everybody, by products of rows with so many columns, most of them other rows."""
@@ -181,13 +200,7 @@ class Exposed:
             sets, [x[members] for members in sets], rows, panel, tuple(traits), of_traits
         )
         if offsets is not None:
-            of_sets = [
-                np.hstack(
-                    [x[members], y[members][:, mine], _flat(offsets[:, mine, :][..., members])]
-                )
-                for number, members in enumerate(sets)
-                for mine in [np.asarray(owners) == number]
-            ]
+            of_sets = self._columns(sets, owners, x, y, offsets)
             found = replace(found, values=self._values(sets, of_sets))
         digests, places = list(found.columns), list(found.column_people)
         for number, members in enumerate(sets):
@@ -195,6 +208,15 @@ class Exposed:
             digests += self._numbered(name, members, columns)
             places += [number] * columns
         return replace(found, columns=tuple(digests), column_people=tuple(places))
+
+    def with_offsets(self, found: Exposure, x: NDArray, y: NDArray, offsets: NDArray) -> Exposure:
+        """What `folds` gave, with what is left of the traits of everybody beside predictions.
+
+        `offsets` are (chromosomes, traits, people of the store).
+        """
+        members = self._members(x, y)
+        columns = np.hstack([x[members], y[members], _flat(offsets[..., members])])
+        return replace(found, values=(*found.values, *self._values([members], [columns])))
 
     def weighted(
         self,
@@ -281,6 +303,24 @@ class Exposed:
         """The distinct sets of people of the traits, and the set of each trait."""
         complete = self._included & ~np.isnan(x).any(axis=1)
         return self._distinct(complete[:, None] & ~np.isnan(y))
+
+    def _columns(
+        self,
+        sets: Sequence[NDArray],
+        owners: Sequence[int],
+        x: NDArray,
+        y: NDArray,
+        offsets: NDArray | None = None,
+    ) -> list[NDArray]:
+        """Of each set of people, its covariates, traits, and the offsets of these."""
+        columns = []
+        for number, members in enumerate(sets):
+            mine = np.asarray(owners) == number
+            own = [x[members], y[np.ix_(members, mine)]]
+            if offsets is not None:
+                own.append(_flat(offsets[:, mine, :][..., members]))
+            columns.append(np.hstack(own))
+        return columns
 
     def _of(
         self,

@@ -23,17 +23,17 @@ from genome_eu.errors import (
     Refused,
     TraitError,
 )
-from genome_eu.federation.book import Book
 from genome_eu.federation.bundle import Bundle, write_refusal
 from genome_eu.federation.carriers.post import Post
-from genome_eu.federation.doorway import Doorway
-from genome_eu.federation.inbox import Inbox
+from genome_eu.federation.daemon.book import Book
+from genome_eu.federation.daemon.doorway import Doorway
+from genome_eu.federation.daemon.inbox import Inbox
+from genome_eu.federation.daemon.outbox import Outbox
+from genome_eu.federation.daemon.tray import Tray, digest
 from genome_eu.federation.keys import SecretKeys
-from genome_eu.federation.outbox import Outbox
 from genome_eu.federation.parties import Roster
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.site import Site
-from genome_eu.federation.tray import Tray, digest
 
 log = logging.getLogger("genome_eu.site")
 

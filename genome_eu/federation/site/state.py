@@ -11,8 +11,9 @@ import numpy as np
 
 from genome_eu.atomic import AtomicFile
 from genome_eu.errors import TraitError
-from genome_eu.federation.kept import RidgeState
-from genome_eu.federation.kept_people import RemovedState
+from genome_eu.federation.site.kept import RidgeState
+from genome_eu.federation.site.kept_people import RemovedState
+from genome_eu.federation.site.kept_rows import ProjectedState
 from genome_eu.stats.pca import Scores
 
 _PCA_ID = re.compile(r"[0-9a-f]{16}")
@@ -25,12 +26,14 @@ class SiteState:
     folder: Path | None = None
     ridge: RidgeState = field(init=False)
     removed: RemovedState = field(init=False)
+    projected: ProjectedState = field(init=False)
     _scores: dict[tuple[str, str], Scores] = field(default_factory=dict)
     _attempts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ridge = RidgeState(self.folder)
         self.removed = RemovedState(self.folder)
+        self.projected = ProjectedState(self.folder)
 
     def keep(self, pca_id: str, cohort: str, scores: Scores) -> None:
         """Keep scores; on disk they are readable by their owner only."""

@@ -14,13 +14,13 @@ from genome_eu.disclosure import approval, holding, review
 from genome_eu.disclosure.airlock import Airlock, Judged
 from genome_eu.disclosure.case import Case, Decision, policy_digest, read
 from genome_eu.errors import BadInput, NeedsReview, Refused
-from genome_eu.federation.book import Book
 from genome_eu.federation.bundle import Bundle, FileArrays, judged_from, write_answer
+from genome_eu.federation.daemon.book import Book
+from genome_eu.federation.daemon.secure_round import SecureRound
+from genome_eu.federation.daemon.tray import Tray, digest
 from genome_eu.federation.parties import Roster
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.secure_round import SecureRound
 from genome_eu.federation.site import Site
-from genome_eu.federation.tray import Tray, digest
 
 log = logging.getLogger("genome_eu.site")
 

@@ -113,8 +113,19 @@ class People:
         x, y = x[self.included], y[self.included]
         complete = ~np.isnan(x).any(axis=1)
         part = traits.summarize(x, y)
-        smallest = exposure.smallest_class(np.hstack([x, y])[complete]) if judged else None
-        return part, Facts(people=int(part.trait_people.min()), smallest_class=smallest)
+        people = int(part.trait_people.min())
+        if not judged:
+            return part, Facts(people=people)
+        # Of all covariates together, as any model has them, and of each trait, which has its own.
+        leverage = exposure.largest_leverage(x[complete])
+        for one in y.T:
+            values = one[complete & ~np.isnan(one), np.newaxis]
+            leverage = max(leverage, exposure.largest_leverage(values))
+        return part, Facts(
+            people=people,
+            smallest_class=exposure.smallest_class(np.hstack([x, y])[complete]),
+            leverage=leverage,
+        )
 
     def model(
         self, x: NDArray, y: NDArray, asked: LinearParameters, *, judged: bool

@@ -13,18 +13,21 @@ from pathlib import Path
 
 from genome_eu.errors import BadInput, GenomeEuError
 from genome_eu.federation.carriers.post import Post
-from genome_eu.federation.desk import Desk
+from genome_eu.federation.daemon.desk import Desk
+from genome_eu.federation.daemon.settings import policy_of, read_settings, state_of
+from genome_eu.federation.daemon.status import StatusFile
 from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.roster import pinned_roster
-from genome_eu.federation.settings import policy_of, read_settings, state_of
 from genome_eu.federation.site import Site, read_callable
-from genome_eu.federation.state import SiteState
-from genome_eu.federation.status import StatusFile
+from genome_eu.federation.site.state import SiteState
 
 log = logging.getLogger("genome_eu.site")
 
-_POLL_S = 0.1
+# After an answer, and by how much longer each look without one is waited for: about a sixth of the
+# time that has passed, so that a question of many rounds is slowed by no more than that.
+_POLL_S = 0.05
+_POLL_GROWTH = 1.2
 _POLL_LIMIT_S = 2.0
 # While the exchange is out of reach or a disk is full.
 _TROUBLE_LIMIT_S = 60.0
@@ -120,7 +123,7 @@ def serve(
             # The others of a secure sum are about to be ready.
             pause = _POLL_S
         stop.wait(pause)
-        pause = min(pause * 1.5, limit)
+        pause = min(pause * _POLL_GROWTH, limit)
     for said in status:
         said.file.stops()
     return sent

@@ -1,0 +1,1 @@
+"""A site's daemon: looks at the exchange, judges plans, holds or answers them, loses no step."""
