@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -174,8 +175,11 @@ def test_sites_of_which_none_has_both_cases_and_controls(cohort, name):
 
 @every_model
 def test_a_trait_that_nobody_at_one_site_has(cohort, of_the_others, name):
-    found = ask(sites(cohort), name, trait_of(name, "absent_complete", "absent_case"))
+    trait = trait_of(name, "absent_complete", "absent_case")
+    found = ask(sites(cohort), name, trait)
     found.same(of_the_others(name))
+    told = json.loads(found.found.attrs["left_out"])
+    assert told["sites where nobody has the trait"] == {trait: "C"}
 
 
 @every_model

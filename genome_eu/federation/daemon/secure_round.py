@@ -12,30 +12,14 @@ from typing import Any
 
 from genome_eu.atomic import write_whole
 from genome_eu.canonical import canonical
-from genome_eu.disclosure.airlock import Spool
 from genome_eu.disclosure.policy import Policy
 from genome_eu.errors import BundleError, Refused
 from genome_eu.federation import secure_sum
 from genome_eu.federation.bundle import Bundle, SecureSum, write_masked
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.secure_sum import Floors, Ready
-from genome_eu.stats.aggregate import Aggregate
 
 _KEY = "ready.key"
-
-
-class NamesOnly:
-    """A spool for what is no sum: in a federation that sums in secret, only names of it leave."""
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-
-    def put(self, shard: int, aggregate: Aggregate) -> None:
-        """Keep the names of one shard."""
-        self._spool.put(shard, secure_sum.openly(aggregate))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._spool, name)
 
 
 class SecureRound:

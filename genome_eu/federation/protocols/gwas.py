@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -98,12 +98,22 @@ class GwasModel:
 class Origins:
     """The agreed origins of covariates and traits, and the group of each trait.
 
-    Traits of a group share their people at every site.
+    Traits of a group share their people at every site. `without` has the sites where nobody has a
+    trait; under a secure sum nobody knows.
     """
 
     covariates: traits.Origins
     traits: traits.Origins
     groups: tuple[int, ...]
+    without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> dict[str, dict[str, str]]:
+        """What a result says of sites that add nothing to a trait."""
+        if not self.without:
+            return {}
+        named = {trait: ", ".join(sites) for trait, sites in self.without.items()}
+        return {"sites where nobody has the trait": named}
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +171,12 @@ def moments(model: GwasModel) -> Rounds:
     traits.require_variation(list(model.traits), "trait", y)
     names = covariate_names(model, x.mean.size)
     traits.require_variation(names, "covariate", x)
-    return Origins(x, y, traits.trait_groups([part.pattern for part in parts]))
+    without = {
+        name: tuple(site for site, part in by_site.items() if not part.trait_people[number])
+        for number, name in enumerate(model.traits)
+    }
+    without = {name: sites for name, sites in without.items() if sites}
+    return Origins(x, y, traits.trait_groups([part.pattern for part in parts]), without)
 
 
 def covariate_names(model: GwasModel, columns: int) -> list[str]:
@@ -264,7 +279,7 @@ def check_once(model: GwasModel, missing: Missing) -> None:
     """Raise where a model takes more than one round, or has calls that are not `missing` so."""
     model.check()
     if model.missing != missing:
-        raise UsageError(f"in one round missing calls need --missing {missing}")
+        raise UsageError(f"in one round ask with --missing {missing} (missing={missing!r})")
     if not model.site_effects:
         raise UsageError("in one round there is one intercept per site")
     if model.min_info or model.min_maf:

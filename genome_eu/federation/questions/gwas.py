@@ -214,6 +214,7 @@ class GwasQuestions(WgrQuestions):
             found = self._components(run, autosomal(panel), components, TOLERANCE)
             model = replace(model, pca=found.id)
         origins = self._drive(run, protocol.moments(model))
+        run.left_out |= origins.left_out
         if model.dosages:
             panel = self._imputed(run, panel, model.min_info, model.min_maf)
         fit = self._drive(run, protocol.fit(model, panel, origins))

@@ -88,6 +88,7 @@ class LogisticQuestions(PcaQuestions, DosageQuestions):
             linear = replace(linear, pca=found.id)
         model = replace(model, model=linear)
         origins = self._drive(run, gwas_protocol.moments(linear))
+        run.left_out |= origins.left_out
         if linear.dosages:
             panel = self._imputed(run, panel, linear.min_info, linear.min_maf)
         shards = {
@@ -133,7 +134,7 @@ class LogisticQuestions(PcaQuestions, DosageQuestions):
     ) -> tuple[Run, Iterator[GwasResult]]:
         """Score tests within sites, in one round."""
         if test.test != "score" or test.cutoff is not None:
-            raise UsageError("in one round a logistic model has score tests only: test='score'")
+            raise UsageError("in one round a logistic model has score tests only: --test score")
         gwas_protocol.check_once(model, "mean")
         logistic_model = test.of(model)
         logistic_model.check()

@@ -76,6 +76,7 @@ class WgrQuestions(LogisticQuestions):
             self._drive(run, gwas_protocol.moments(model))
             model = replace(model, pca=self._components(run, panel, components, TOLERANCE).id)
         origins = self._drive(run, gwas_protocol.moments(model))
+        run.left_out |= origins.left_out
         if name is None:
             first = self._drive(
                 run,

@@ -74,7 +74,10 @@ class People:
         columns = []
         for name in names:
             if name not in self.table:
-                raise TraitError(f"{kind} {name} is not a column of the sample table")
+                raise TraitError(
+                    f"{kind} {name} is not a column of the sample table; name another, add it with "
+                    f"empty values, or ask without this site"
+                )
             values = self.table[name]
             if name == "sex":
                 # PLINK's coding; which of the two is larger changes no result.

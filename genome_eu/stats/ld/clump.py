@@ -2,8 +2,8 @@
 
 Rows are taken by p-value; one of at most p₁ that is in no clump yet becomes the index of a new one
 and takes in all rows near it, in no clump yet, whose r² with it is above the threshold. What lies
-further from all candidates than the radius plays no part. r² is that of dosages, as of PLINK 2's
-`--clump-unphased`; PLINK 1.9 clumps by r² of estimated haplotypes, which differs a little.
+further from all candidates than the radius plays no part. r² is that of dosages; PLINK 1.9 clumps
+by r² of estimated haplotypes, which differs a little.
 
 References
 ----------
