@@ -13,12 +13,12 @@ from genome_eu.federation.carriers.exchange import Exchange
 from genome_eu.federation.carriers.memory import Memory
 from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.coordinator import Federation
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.parties import Roster
 from genome_eu.federation.roster import read_roster, verify_roster
 from genome_eu.federation.single import Cohort
 from genome_eu.federation.site import Site, read_callable
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats.regions import Regions
 
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from genome_eu import results
 from genome_eu.errors import UsageError
 from genome_eu.federation.filters import as_filters
+from genome_eu.federation.inside.quality import sexes_of
 from genome_eu.federation.parameters.filters import LEAST_KINSHIP, Filters
 from genome_eu.federation.protocols import frequencies as protocol
 from genome_eu.federation.protocols.panel import Panel
 from genome_eu.federation.protocols.ploidy import places
 from genome_eu.federation.questions import Questions, Run
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.quality import sexes_of
 from genome_eu.results.quality import (
     KinshipResult,
     QcResult,

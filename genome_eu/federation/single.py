@@ -18,6 +18,7 @@ from genome_eu.federation.answer import Answer, SiteAnswer
 from genome_eu.federation.answers.answering import Part
 from genome_eu.federation.daemon.settings import policy_of, read_settings, state_of
 from genome_eu.federation.filters import as_filters
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.own_structure import OwnStructure
 from genome_eu.federation.parameters.filters import Filters
 from genome_eu.federation.plan import Ask
@@ -25,7 +26,6 @@ from genome_eu.federation.protocols.panel import Panel
 from genome_eu.federation.protocols.ploidy import places
 from genome_eu.federation.questions import Run
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import Aggregate
 from genome_eu.stats.harmonize import How, match

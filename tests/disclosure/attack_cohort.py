@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from genome_eu.cohort import CohortStore, import_genotypes, open_store
 from genome_eu.disclosure import load_policy
 from genome_eu.federation.bundle import MemoryArrays
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.parameters.counts import GenotypeCountsParameters
 from genome_eu.federation.parameters.linear import LinearParameters
 from genome_eu.federation.parameters.pca import ProjectionParameters
 from genome_eu.federation.parameters.variants import VariantListParameters
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import Aggregate, concatenate
 from genome_eu.stats.counts import GenotypeCounts

@@ -20,6 +20,7 @@ from genome_eu.errors import BundleError, Refused
 from genome_eu.federation.bundle import MemoryArrays
 from genome_eu.federation.carriers.memory import Memory
 from genome_eu.federation.coordinator import Federation
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.parameters.ld import PairParameters
 from genome_eu.federation.parameters.linear import LinearParameters, TraitMomentsParameters
 from genome_eu.federation.parameters.logistic import LogisticFitParameters, LogisticParameters
@@ -27,7 +28,6 @@ from genome_eu.federation.parameters.pca import ProjectionParameters
 from genome_eu.federation.parameters.scores import ScoreDistributionParameters
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import logistic, variants
 from genome_eu.stats.aggregate import Aggregate, concatenate
 from genome_eu.stats.ld import FilledSums

@@ -17,6 +17,8 @@ from genome_eu.disclosure import Facts
 from genome_eu.errors import BundleError, Refused
 from genome_eu.federation.answers import filters as filter_answers
 from genome_eu.federation.answers import weighing
+from genome_eu.federation.inside.exposed import Exposed
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.parameters.ld import PairParameters
 from genome_eu.federation.parameters.linear import TraitMomentsParameters
 from genome_eu.federation.parameters.pca import ProjectionParameters
@@ -28,8 +30,6 @@ from genome_eu.federation.parameters.wgr import (
 )
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.exposed import Exposed
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import logistic, ridge
 from genome_eu.stats.ld import FilledSums
 from genome_eu.stats.pca import ProjectionSums

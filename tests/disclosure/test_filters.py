@@ -11,11 +11,11 @@ from genome_eu.disclosure import Facts
 from genome_eu.disclosure.rules.filters import removed_people
 from genome_eu.errors import Refused
 from genome_eu.federation.bundle import MemoryArrays
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.parameters.counts import GenotypeCountsParameters
 from genome_eu.federation.parameters.filters import PeopleFilters, RemovedPeopleParameters
 from genome_eu.federation.plan import Ask
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.counts import GenotypeCounts
 from genome_eu.stats.qc.removal import PERSON_REASONS, RemovedPeople

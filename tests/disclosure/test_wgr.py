@@ -14,7 +14,7 @@ from genome_eu.disclosure.rules import wgr
 from genome_eu.errors import Refused
 from genome_eu.federation.answers.wgr.binary import _effective
 from genome_eu.federation.answers.wgr.folds import leverage_of
-from genome_eu.federation.site.exposed import Exposed
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.stats import ridge
 from genome_eu.stats.aggregate import Aggregate
 

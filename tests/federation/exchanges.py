@@ -18,12 +18,12 @@ from genome_eu.federation.cover import Cover, Kind, read_cover
 from genome_eu.federation.daemon.desk import Desk
 from genome_eu.federation.daemon.serve import serve
 from genome_eu.federation.envelope import seal, unseal
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.parties import Roster
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.roster import accept_roster, sign_roster
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.state import SiteState
 from tests.federation.small_sites import Made
 
 JOIN_S = 30.0

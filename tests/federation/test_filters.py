@@ -16,6 +16,7 @@ from genome_eu.federation import secure_sum
 from genome_eu.federation.carriers.memory import Memory
 from genome_eu.federation.coordinator import Federation
 from genome_eu.federation.filters import as_filters, read_filters
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.parameters.filters import (
     Filters,
     PeopleFilters,
@@ -23,7 +24,6 @@ from genome_eu.federation.parameters.filters import (
 )
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats.qc.removal import PERSON_REASONS, RemovedPeople
 from genome_eu.stats.qc.removed import RemovedCounts, count_removed
 from tests.federation.policies import NO_MEMORY, changed

@@ -25,14 +25,14 @@ from genome_eu.errors import (
 from genome_eu.federation.answers import ANSWERING
 from genome_eu.federation.answers.linear import model as linear_model
 from genome_eu.federation.bundle import MemoryArrays
+from genome_eu.federation.inside.people import People
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.parameters.counts import GenotypeCountsParameters, GroupSizesParameters
 from genome_eu.federation.parameters.linear import LinearParameters, TraitMomentsParameters
 from genome_eu.federation.parameters.pca import ProjectionParameters, ScoresParameters
 from genome_eu.federation.parameters.variants import VariantListParameters
 from genome_eu.federation.plan import Ask, Plan
 from genome_eu.federation.site import Site
-from genome_eu.federation.site.people import People
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats import variants
 from genome_eu.stats.aggregate import AGGREGATES
 from genome_eu.stats.counts import GenotypeCounts, GroupSizes

@@ -14,9 +14,9 @@ from genome_eu.federation.plan import array_digest
 from genome_eu.stats.aggregate import Aggregate
 
 if TYPE_CHECKING:
+    from genome_eu.federation.inside.exposed import Exposed
     from genome_eu.federation.plan import Plan
     from genome_eu.federation.site import Site
-    from genome_eu.federation.site.exposed import Exposed
 
 Inputs = dict[str, NDArray]
 Part = tuple[Aggregate, Facts]

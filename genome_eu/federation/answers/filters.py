@@ -9,8 +9,8 @@ from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.disclosure.rules.filters import reasons_told
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats.qc.removal import PERSON_REASONS
 from genome_eu.stats.qc.removed import count_removed
 

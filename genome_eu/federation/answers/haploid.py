@@ -12,9 +12,9 @@ from genome_eu.disclosure.budget import Exposure
 from genome_eu.federation.answers.absent import panel_rows
 from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
 from genome_eu.federation.answers.counts import numbered
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.parameters.counts import HaploidCountsParameters
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import counts
 from genome_eu.stats import dosages as dosage_stats
 

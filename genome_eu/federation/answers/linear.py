@@ -14,10 +14,10 @@ from genome_eu.disclosure.budget import Exposure
 from genome_eu.disclosure.checks import withhold
 from genome_eu.errors import BundleError, PanelError
 from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.parameters.linear import LinearParameters
 from genome_eu.federation.parameters.model import ModelParameters
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, linear
 from genome_eu.stats.formula import column_names
 from genome_eu.stats.transform import transformed

@@ -17,10 +17,10 @@ from genome_eu.federation.answers import linear as linear_answers
 from genome_eu.federation.answers import weighing
 from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
 from genome_eu.federation.answers.offsets import kept_offsets
+from genome_eu.federation.inside.exposed import Exposed
+from genome_eu.federation.inside.people import require_near
 from genome_eu.federation.parameters.logistic import LogisticParameters
 from genome_eu.federation.plan import Plan, array_digest
-from genome_eu.federation.site.exposed import Exposed
-from genome_eu.federation.site.people import require_near
 from genome_eu.stats import exposure, logistic
 from genome_eu.stats.aggregate import AGGREGATES
 from genome_eu.stats.logistic import case_control

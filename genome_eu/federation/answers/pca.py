@@ -12,8 +12,8 @@ from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, pca
 
 if TYPE_CHECKING:

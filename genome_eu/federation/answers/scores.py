@@ -13,9 +13,9 @@ from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.parameters.scores import ScoreDistributionParameters
 from genome_eu.federation.plan import Plan, array_digest
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, scores
 from genome_eu.stats.scores import PersonScores, Scale
 

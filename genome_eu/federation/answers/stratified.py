@@ -16,9 +16,9 @@ from genome_eu.errors import BundleError
 from genome_eu.federation.answers import logistic as logistic_answers
 from genome_eu.federation.answers import weighing
 from genome_eu.federation.answers.answering import Answering, Inputs, Part, panel_name
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.parameters.logistic import LogisticParameters
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import logistic
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 from genome_eu.disclosure import Facts
 from genome_eu.disclosure.budget import Exposure
 from genome_eu.federation.answers.answering import Answering, Inputs, Part
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import variants
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from genome_eu.federation.carriers.post import Post
 from genome_eu.federation.daemon.desk import Desk
 from genome_eu.federation.daemon.settings import policy_of, read_settings, state_of
 from genome_eu.federation.daemon.status import StatusFile
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.keys import SecretKeys
 from genome_eu.federation.plan import Plan
 from genome_eu.federation.roster import pinned_roster
 from genome_eu.federation.site import Site, read_callable
-from genome_eu.federation.site.state import SiteState
 
 log = logging.getLogger("genome_eu.site")
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from genome_eu.cohort import CohortStore, HaploidCalls, sexes
 from genome_eu.compute import choose
 from genome_eu.disclosure import Airlock, Policy
+from genome_eu.federation.inside.located import Located
+from genome_eu.federation.inside.people import People
+from genome_eu.federation.inside.state import SiteState
 from genome_eu.federation.parameters.filters import PeopleFilters
 from genome_eu.federation.parameters.model import ModelParameters
-from genome_eu.federation.site.located import Located
-from genome_eu.federation.site.people import People
-from genome_eu.federation.site.state import SiteState
 from genome_eu.stats.kinship import Relatives
 from genome_eu.stats.ploidy import (
     Association,

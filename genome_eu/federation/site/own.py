@@ -16,8 +16,8 @@ from genome_eu.compute import (
 )
 from genome_eu.disclosure.checks import below
 from genome_eu.errors import Refused
+from genome_eu.federation.inside.quality import trios_of
 from genome_eu.federation.parameters.filters import LEAST_KINSHIP
-from genome_eu.federation.site.quality import trios_of
 from genome_eu.federation.site.rows import Rows
 from genome_eu.stats import pca
 from genome_eu.stats.kinship import Relatives, among

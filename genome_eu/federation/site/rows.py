@@ -12,8 +12,8 @@ from genome_eu.cohort import oriented, stored
 from genome_eu.compute import stream
 from genome_eu.disclosure.checks import below
 from genome_eu.errors import BundleError, PanelError
+from genome_eu.federation.inside.located import Located, locate
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.located import Located, locate
 from genome_eu.federation.site.passes import Passes
 from genome_eu.stats import counts, variants
 from genome_eu.stats.ploidy import CLASSES, PloidyName, rows_of

@@ -16,13 +16,13 @@ from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError, Refused, SampleError
 from genome_eu.federation.answers import ANSWERING
 from genome_eu.federation.answers.answering import Part
+from genome_eu.federation.inside.exposed import Exposed
+from genome_eu.federation.inside.quality import removed_by
 from genome_eu.federation.parameters import INPUTS, check_inputs
 from genome_eu.federation.parameters.filters import PeopleFilters
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.federation.site.names_only import NamesOnly
 from genome_eu.federation.site.own import Own
-from genome_eu.federation.site.quality import removed_by
 
 
 class Site(Own):

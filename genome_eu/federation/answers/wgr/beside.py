@@ -19,9 +19,9 @@ from genome_eu.federation.answers.wgr.folds import (
     exposed_folds,
     given,
 )
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.parameters.wgr import OffsetParameters, RidgeScoreParameters
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, linear, ridge
 
 if TYPE_CHECKING:

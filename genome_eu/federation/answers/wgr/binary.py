@@ -22,8 +22,8 @@ from genome_eu.federation.answers.wgr.folds import (
     given,
     people_of,
 )
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import logistic, ridge
 
 if TYPE_CHECKING:

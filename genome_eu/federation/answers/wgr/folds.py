@@ -12,10 +12,10 @@ from genome_eu.disclosure.budget import Exposure
 from genome_eu.errors import BundleError
 from genome_eu.federation.answers import linear as linear_answers
 from genome_eu.federation.answers.answering import Inputs
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.parameters.model import ModelParameters
 from genome_eu.federation.parameters.wgr import OffsetParameters, RidgeParameters
 from genome_eu.federation.plan import Plan, array_digest
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import exposure, linear, ridge
 
 if TYPE_CHECKING:

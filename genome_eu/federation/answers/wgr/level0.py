@@ -24,9 +24,9 @@ from genome_eu.federation.answers.wgr.folds import (
     leverage_of,
     people_of,
 )
+from genome_eu.federation.inside.exposed import Exposed
 from genome_eu.federation.parameters.wgr import BlockParameters, RidgeParameters
 from genome_eu.federation.plan import Plan
-from genome_eu.federation.site.exposed import Exposed
 from genome_eu.stats import ridge
 from genome_eu.stats.aggregate import Aggregate, concatenate, rows_between
 

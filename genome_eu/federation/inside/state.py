@@ -11,9 +11,9 @@ import numpy as np
 
 from genome_eu.atomic import AtomicFile
 from genome_eu.errors import TraitError
-from genome_eu.federation.site.kept import RidgeState
-from genome_eu.federation.site.kept_people import RemovedState
-from genome_eu.federation.site.kept_rows import ProjectedState
+from genome_eu.federation.inside.kept import RidgeState
+from genome_eu.federation.inside.kept_people import RemovedState
+from genome_eu.federation.inside.kept_rows import ProjectedState
 from genome_eu.stats.pca import Scores
 
 _PCA_ID = re.compile(r"[0-9a-f]{16}")
