@@ -21,6 +21,10 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
+    # What whole questions show, and other programs' numbers, is more than a unit.
+    for item in items:
+        if item.path.parent.name in ("laws", "peers"):
+            item.add_marker(pytest.mark.slow)
     # Files with slow tests go first, so that no process is left alone with one at the end.
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)

@@ -86,6 +86,7 @@ class TestAnswersOfACluster:
         ):
             list(stream(cohort.store, np.arange(90), tasks.refuse, size=30))
 
+    @pytest.mark.slow
     def test_other_processes_open_the_store_by_its_path(self, cohort):
         with local_cluster(processes=True) as cluster, connected(cluster.scheduler_address):
             parts = list(stream(cohort.store, np.arange(90), tasks.dosages_and_process, size=5))

@@ -41,6 +41,7 @@ def streamed(store, function, *more) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("asked", [summed, streamed])
+@pytest.mark.slow
 def test_killing_one_of_two_workers_changes_no_bit(cohort, tmp_path, asked):
     here = asked(cohort.store, tasks.column_sums)
     with (

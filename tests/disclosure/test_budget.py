@@ -425,6 +425,7 @@ def _commit_for_ever(folder: Path) -> None:
         budget.commit(plan(number), described(budget, range(start, start + 100)))
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_whole_releases_only(tmp_path):
     # Forked from a process without threads, which has imported what it needs.
     context = multiprocessing.get_context("forkserver")

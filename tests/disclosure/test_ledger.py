@@ -278,6 +278,7 @@ def _append_for_ever(path: Path) -> None:
         ledger.append("release", plan="a" * 64, process=os.getpid())
 
 
+@pytest.mark.slow
 def test_several_writers_and_kills_leave_one_sound_chain(path):
     # Forked from a process without threads, which has imported what they need.
     context = multiprocessing.get_context("forkserver")

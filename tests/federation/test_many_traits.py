@@ -55,6 +55,7 @@ def test_all_groups_come_out_of_one_read_of_each_row(tmp_path, monkeypatch, miss
     assert run.left_out["people analysed"] == dict.fromkeys(NAMES, PEOPLE - 2)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
     # Few blocks in flight and short shards, so that a few thousand rows are many.
     monkeypatch.setattr(passes, "_WINDOW", 2)
