@@ -10,6 +10,7 @@ from typing import Protocol
 from numpy.typing import NDArray
 
 from genome_eu.disclosure.airlock import Release, Spool
+from genome_eu.errors import NeedsReview
 from genome_eu.federation.answer import SiteAnswer
 from genome_eu.federation.bundle import MemoryArrays, record, write_answer
 from genome_eu.federation.plan import Plan
@@ -47,6 +48,11 @@ class Memory:
             site, spool = self.sites[name], MemoryArrays()
             try:
                 released = site.release(plan, inputs, spool)
+            except NeedsReview as error:
+                raise NeedsReview(
+                    f"site {name}: {error}, which takes a site that serves (genome-eu site serve); "
+                    f"for public genotypes there is policy open-data"
+                ) from None
             except (ValueError, PermissionError) as error:
                 error.args = (f"site {name}: {error}",)
                 raise
